@@ -1,0 +1,43 @@
+# make run    entrepot on port 5000, with the packaged configuration or CONFIG=file
+# make test   lint, types and all tests; TESTS=path for some of them
+# make demo   the main job, shown without the internet
+# make lock   the lock files anew; UPGRADE=--upgrade for newer versions
+
+.PHONY: run test demo lock
+
+run: .venv/runtime
+	exec .venv/bin/entrepot serve $(CONFIG)
+
+test: .venv/development
+	.ci/packages docker-registry=docker-registry rabbitmq-server=rabbitmq-server \
+	  skopeo=skopeo podman=podman crun=crun ctr=containerd openssl=openssl haproxy=haproxy \
+	  mkfs.ext4=e2fsprogs /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest $(TESTS)
+
+demo: .venv/runtime
+	.ci/packages docker-registry=docker-registry skopeo=skopeo
+	.venv/bin/entrepot demo
+
+# What runs is part of what tests need: whoever has the second has the first.
+.venv/runtime: requirements.lock
+	.ci/venv requirements.lock
+	touch $@
+
+.venv/development: requirements-dev.lock
+	.ci/venv requirements-dev.lock
+	touch .venv/runtime $@
+
+# From pyproject.toml, by pip-tools in an environment that is thrown away. The caller's pip
+# configuration stays out of it: a lock names versions and hashes, not where they are from.
+lock:
+	set -e; made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	python3 -m venv "$$made"; "$$made/bin/pip" install --quiet pip-tools; \
+	export PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS=; \
+	compile="$$made/bin/pip-compile --quiet --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --strip-extras --allow-unsafe --no-header \
+	  --build-deps-for editable $(UPGRADE)"; \
+	$$compile --build-deps-for wheel -o requirements.lock pyproject.toml; \
+	$$compile --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml

@@ -1,0 +1,1 @@
+"""What frontend, fetcher and janitor share; it imports none of them."""

@@ -1,0 +1,57 @@
+"""Who is alive among those that hold jobs."""
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from common.broker.embedded.locking import try_lock
+
+
+class Owners:
+    """The folder of owner files; ours is locked from `enter` to `leave`, or to our death."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.me = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._descriptor: int | None = None
+
+    def enter(self) -> None:
+        """Be seen alive. Again after somebody removed the folder; nothing while it is there."""
+        if self._descriptor is not None and (self._folder / self.me).exists():
+            return
+        self.leave()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # None when a sweeper looks at it this very moment: the next round tries again.
+        self._descriptor = try_lock(self._folder / self.me)
+
+    def leave(self) -> None:
+        """Be gone: what we own is anybody's."""
+        if self._descriptor is not None:
+            # A file that stays, on a disk that has become read-only, has lost its lock all the same.
+            with suppress(OSError):
+                (self._folder / self.me).unlink()
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_dead(self, owner: str) -> bool:
+        """Whether no process stands behind `owner` any more."""
+        if owner == self.me:
+            return False
+        path = self._folder / owner
+        try:
+            descriptor = try_lock(path, create=False)
+        except FileNotFoundError:
+            return True
+        if descriptor is None:
+            return False
+        with suppress(FileNotFoundError):
+            path.unlink()
+        os.close(descriptor)
+        return True
+
+    def sweep(self) -> None:
+        """Remove the files of the dead."""
+        with suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                self.is_dead(path.name)

@@ -1,0 +1,146 @@
+"""A fill: a blob on its way into storage, and what those who wait for it can see of it.
+
+    fills/<alg>/<2 hex>/<hex>/
+      claim.<generation>              who fills it (common.claims)
+      spool.<generation>.<start>      the bytes so far
+      started.<generation>.<start>    {"size": …}: the upstream has answered, bytes are coming
+      member.<hash of repository>     the upstream has said that this repository has the blob
+
+What others may rely on:
+
+- A spool is only ever appended to, by the one process that created it. What was read from it
+  once stays true of it. Starting over, and taking over from a dead holder, means a new spool,
+  which begins with a copy of the old one's bytes where they are still good.
+- The bytes of a spool are unverified. Whoever passes them on holds something back until the
+  commit, and then compares what it sent from spools that were not committed (frontend.stream).
+- The commit renames the spool to the blob. An open spool is then the open blob.
+- Repositories are linked by the holder at the commit, from the members; one that becomes a member
+  too late to be seen looks for the blob after having written its member file, and links itself.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from common.digest import Digest
+from common.durable import remove_file, write_file
+from common.errors import InvalidName
+from common.paths import Layout, name_hash
+from common.reference import RepositoryName
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Epoch:
+    """Which spool: the claim's generation, and a number that grows whenever a spool is begun.
+
+    No two spools of a digest ever have the same: a holder that slept from its last check to its
+    commit must not rename into place what another one has begun under the same name.
+    """
+
+    generation: int
+    start: int
+
+    def __str__(self) -> str:
+        """As it stands in file names."""
+        return f"{self.generation}.{self.start}"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A fill whose bytes are arriving; `size` in bytes, None while unknown."""
+
+    epoch: Epoch
+    size: int | None
+    spool: str
+
+
+class Fill:
+    """The folder of one blob's fill. Making one creates nothing."""
+
+    def __init__(self, layout: Layout, digest: Digest) -> None:
+        """Look at the fill of `digest`."""
+        self.digest = digest
+        self.folder = layout.fill(digest)
+        self._temporary = layout.temporary
+
+    def exists(self) -> bool:
+        """Whether there is anything of it."""
+        return os.path.isdir(self.folder)
+
+    def admit(self, repository: RepositoryName) -> None:
+        """Note that the upstream has said the repository has this blob."""
+        write_file(self._member(repository), repository.encode(), temporary=self._temporary)
+
+    def admits(self, repository: RepositoryName) -> bool:
+        """Whether the repository is known to have this blob."""
+        return os.path.exists(self._member(repository))
+
+    def dismiss(self, repository: RepositoryName) -> None:
+        """Take back `admit`, when the fill has failed or the repository is linked."""
+        remove_file(self._member(repository))
+
+    def members(self) -> list[RepositoryName]:
+        """The repositories to link at the commit."""
+        found: list[RepositoryName] = []
+        for name in self._names("member."):
+            with suppress(OSError, InvalidName, ValueError), open(f"{self.folder}/{name}") as file:
+                found.append(RepositoryName(file.read()))
+        return found
+
+    def spool(self, epoch: Epoch) -> str:
+        """The path of a spool."""
+        return f"{self.folder}/spool.{epoch}"
+
+    def spools(self) -> list[Epoch]:
+        """The spools there are, oldest first."""
+        return sorted(_epochs(self._names("spool."), "spool."))
+
+    def start(self, epoch: Epoch, size: int | None) -> None:
+        """Tell that bytes are coming, and how many in all."""
+        content = json.dumps({"size": size}).encode()
+        write_file(f"{self.folder}/started.{epoch}", content, temporary=self._temporary)
+
+    def started(self) -> Started | None:
+        """The newest spool whose bytes are coming; None when there is none (yet)."""
+        for epoch in sorted(_epochs(self._names("started."), "started."), reverse=True):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                with open(f"{self.folder}/started.{epoch}", "rb") as file:
+                    wire: Any = json.load(file)
+                size = None if wire["size"] is None else int(wire["size"])
+                return Started(epoch, size, self.spool(epoch))
+        return None
+
+    def suspend(self, epoch: Epoch) -> None:
+        """Send no more readers to a spool; its bytes stay for whoever fills next."""
+        remove_file(f"{self.folder}/started.{epoch}")
+
+    def discard(self, epoch: Epoch) -> None:
+        """Remove a spool: first the file that sends readers to it."""
+        self.suspend(epoch)
+        remove_file(self.spool(epoch))
+
+    def clear(self) -> None:
+        """Remove all but claims, after the commit or for good; the claim's release removes the folder."""
+        for prefix in ("started.", "spool.", "member."):
+            for name in self._names(prefix):
+                remove_file(f"{self.folder}/{name}")
+
+    def _member(self, repository: RepositoryName) -> str:
+        return f"{self.folder}/member.{name_hash(repository)}"
+
+    def _names(self, prefix: str) -> list[str]:
+        try:
+            return [name for name in os.listdir(self.folder) if name.startswith(prefix)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def _epochs(names: list[str], prefix: str) -> list[Epoch]:
+    found: list[Epoch] = []
+    for name in names:
+        generation, _, start = name.removeprefix(prefix).partition(".")
+        if generation.isdecimal() and start.isdecimal():
+            found.append(Epoch(int(generation), int(start)))
+    return found

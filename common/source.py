@@ -1,0 +1,28 @@
+"""Where a repository comes from, and under which name it is stored here."""
+
+from dataclasses import dataclass
+
+from common.reference import RepositoryName
+
+# The name of the upstream that answers when a request names none (`proxy.remoteurl`).
+DEFAULT_UPSTREAM = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A repository of one upstream.
+
+    `upstream` is the upstream's configured name, never an address: what travels in a message
+    can only choose among what this machine's configuration allows.
+    `repository` is its name there.
+    """
+
+    upstream: str
+    repository: RepositoryName
+
+    @property
+    def stored(self) -> RepositoryName:
+        """The repository's name in our storage folder; raises InvalidName when too long together."""
+        if self.upstream == DEFAULT_UPSTREAM:
+            return self.repository
+        return RepositoryName(f"{self.upstream}/{self.repository}")

@@ -1,0 +1,43 @@
+"""`entrepot check`: what is wrong with a configuration, what is doubtful, and what it comes to."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.config import load, show
+from common.errors import ConfigError
+from entrepot.advice import advise
+from entrepot.defaults import packaged
+from frontend import entrance
+
+FINE = 0
+"""Exit status: the configuration can be used, warned about or not."""
+UNUSABLE = 2
+"""Exit status: it cannot."""
+
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+def check(path: str | None, environ: Mapping[str, str]) -> int:
+    """Problems and warnings to standard error, the effective configuration to standard output.
+
+    Returns the exit status. Needs no network, and changes nothing.
+    """
+    try:
+        loaded = load(path, environ, packaged())
+        entrance.verify(loaded.config)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return UNUSABLE
+    for warning in (*loaded.warnings, *advise(loaded.config, _mounts())):
+        print(f"warning: {warning}", file=sys.stderr)
+    print(show(loaded.config), end="")
+    return FINE
+
+
+def _mounts() -> str:
+    try:
+        return _MOUNTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

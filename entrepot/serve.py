@@ -1,0 +1,83 @@
+"""`entrepot serve`: every role on this machine, under one supervisor."""
+
+import os
+import sys
+import time
+
+from setproctitle import setproctitle
+
+from common import logs
+from common.config import Config
+from entrepot.address import Address, address_of
+from entrepot.child import ChildSpec
+from entrepot.configuration import SUPERVISED
+from entrepot.probe import Probe
+from entrepot.supervisor import Supervisor
+
+log = logs.get(__name__)
+
+# The order of going. A stream that a frontend finishes may be one that a fetcher still fills;
+# a janitor disturbs neither, and needs neither.
+_FRONTEND, _FETCHER, _JANITOR = range(3)
+
+# A predecessor that was killed leaves workers that notice within a second or two.
+_TAKEN_SECONDS = 5.0
+
+
+def run(config: Config, path: str | None) -> int:
+    """Run everything until told to stop; the exit status.
+
+    `path` is the configuration's, handed to the processes as it was given to us.
+    1 when another program has the address.
+    """
+    setproctitle("entrepot: serve")
+    address = address_of(config.http).settled()
+    if not _becomes_free(address):
+        log.error("the address is taken by another program", address=address.configured)
+        return 1
+    supervisor = Supervisor(
+        child_specs(config, path, address),
+        drain=config.http.draintimeout,
+        probe=Probe(address),
+        on_ready=lambda: log.info("entrepot serves", address=str(address)),
+    )
+    log.info("starting", pid=os.getpid(), rootdirectory=config.storage.rootdirectory)
+    status = supervisor.run()
+    log.info("stopped", status=status)
+    return status
+
+
+def child_specs(config: Config, path: str | None, address: Address) -> list[ChildSpec]:
+    """The processes of one machine. `address` has a port of its own, also where `http.addr` says 0."""
+    environment = {SUPERVISED: "1"}
+    if not address.path:
+        environment["REGISTRY_HTTP_ADDR"] = address.configured
+    fetchers = [f"fetcher {number}" for number in range(1, config.fetcher.processes + 1)]
+    stages = {"frontend": _FRONTEND, **dict.fromkeys(fetchers, _FETCHER), "janitor": _JANITOR}
+    # One address for the whole machine: the frontend answers there.
+    silent = {**environment, "REGISTRY_HTTP_DEBUG_ADDR": ""}
+    return [
+        ChildSpec(
+            name,
+            _command(name.partition(" ")[0], path),
+            stage,
+            environment if stage == _FRONTEND else silent,
+        )
+        for name, stage in stages.items()
+    ]
+
+
+def _command(role: str, path: str | None) -> tuple[str, ...]:
+    # -P: the folder we are started in must not stand in for our packages, whose names are plain
+    # words ("common", "frontend") that many a folder has.
+    command = (sys.executable, "-P", "-m", "entrepot", role)
+    return (*command, path) if path else command
+
+
+def _becomes_free(address: Address) -> bool:
+    deadline = time.monotonic() + _TAKEN_SECONDS
+    while address.is_taken():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
+    return True

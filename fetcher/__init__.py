@@ -1,0 +1,1 @@
+"""What talks to upstream registries; the only part with credentials and a way out."""

@@ -1,0 +1,80 @@
+"""Which job is done by what."""
+
+from threading import Event
+
+from common.errors import UpstreamError
+from common.messages import (
+    CheckBlob,
+    FetchBlob,
+    FetchManifest,
+    FillCommitted,
+    Job,
+    ListReferrers,
+    ListTags,
+    ResolveTag,
+)
+from fetcher.absences import Absences
+from fetcher.announcer import Announcer
+from fetcher.fill import Blobs
+from fetcher.leases import Leases
+from fetcher.lookups import Lookups
+from fetcher.patience import Patience
+from fetcher.resolve import Manifests
+from fetcher.storage import Storage
+from fetcher.upstreams import Upstreams
+
+
+class Jobs:
+    """Does jobs; thread-safe, and every one may be done twice."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        leases: Leases,
+        upstreams: Upstreams,
+        announcer: Announcer,
+        *,
+        attempts: int,
+        stopping: Event,
+    ) -> None:
+        """Try `attempts` times; raise Stopping from jobs that run when `stopping` is set."""
+
+        def patience(tries: int | None = None) -> Patience:
+            return Patience(min(tries or attempts, attempts), stopping)
+
+        self._blobs = Blobs(storage, leases, upstreams, announcer, patience)
+        self._manifests = Manifests(storage, upstreams, announcer, patience)
+        self._lookups = Lookups(storage, upstreams, patience)
+        self._upstreams = upstreams
+        self._absences = Absences()
+
+    def do(self, job: Job) -> FillCommitted | None:
+        """The outcome to tell, None when whoever commits tells it.
+
+        Raises UpstreamError, OSError, or Stopping.
+        """
+        # Before anything is looked at: what the configuration does not allow is not done here
+        # either, whoever put the job into the queue.
+        self._upstreams.find(job.source)
+        self._absences.raise_for(job.key)
+        try:
+            return self._do(job)
+        except UpstreamError as error:
+            self._absences.note(job.key, error)
+            raise
+
+    def _do(self, job: Job) -> FillCommitted | None:
+        match job:
+            case FetchBlob():
+                self._blobs.fetch(job)
+                return None
+            case FetchManifest():
+                return self._manifests.fetch(job)
+            case ResolveTag():
+                return self._manifests.resolve(job)
+            case CheckBlob():
+                return self._lookups.check(job)
+            case ListTags():
+                return self._lookups.list_tags(job)
+            case ListReferrers():
+                return self._lookups.list_referrers(job)

@@ -1,0 +1,101 @@
+"""How one upstream is spared: rests it asked for, a breaker, limits on connections and bandwidth."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import requests
+
+from common.errors import UpstreamError
+from fetcher.breaker import Breaker
+from fetcher.pace import Pace
+from fetcher.quota import Allowance, Quota
+from fetcher.rest import Rest
+from fetcher.settings import UpstreamSettings
+from fetcher.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How things stand with an upstream, for those who watch over it.
+
+    `connections` are in use by this process, `resting` the seconds until it wants to be asked
+    again, `is_open` says that its breaker keeps requests back.
+    """
+
+    connections: int
+    resting: float
+    is_open: bool
+    allowance: Allowance | None
+
+
+class Exchange:
+    """A question put to the upstream; `heard` is called with its own answer, if one comes."""
+
+    def __init__(self, breaker: Breaker, quota: Quota, *, probe: bool) -> None:
+        self._breaker = breaker
+        self._quota = quota
+        self._probe = probe
+        self._is_judged = False
+
+    def heard(self, response: requests.Response) -> None:
+        """The registry itself has answered; what comes of redirects is not its doing any more."""
+        self._quota.heed(response.headers)
+        self._is_judged = True
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._breaker.failed(probe=self._probe)
+        else:
+            self._breaker.answered()
+
+    def failed(self, error: UpstreamError) -> None:
+        """It ended in `error`, also where that was the token server's doing: no way in is no way in."""
+        # What is not retryable is no outage: a certificate, a refusal, an answer out of all reason.
+        if not self._is_judged and error.retryable and error.code != "TOOMANYREQUESTS":
+            self._breaker.failed(probe=self._probe)
+
+
+class Manners:
+    """One upstream's; thread-safe."""
+
+    def __init__(self, settings: UpstreamSettings, rest: Rest | None = None) -> None:
+        """`rest` where it is shared with other processes."""
+        self._rest = rest or Rest(settings.shown)
+        self._breaker = Breaker(settings.shown)
+        self._quota = Quota(settings.shown)
+        self._turns = Turns(settings.max_connections)
+        self.pace = Pace(settings.bandwidth)
+
+    @property
+    def condition(self) -> Condition:
+        """How things stand now."""
+        return Condition(
+            connections=self._turns.taken,
+            resting=self._rest.left(),
+            is_open=self._breaker.is_open,
+            allowance=self._quota.allowance,
+        )
+
+    def turn(self) -> AbstractContextManager[None]:
+        """One of the upstream's connections is the caller's within; raises Unasked."""
+        return self._turns.turn()
+
+    @contextmanager
+    def exchange(self) -> Iterator[Exchange]:
+        """Ask within, if that may be now; raises UpstreamError."""
+        self._rest.check()
+        probe = self._breaker.enter()
+        exchange = Exchange(self._breaker, self._quota, probe=probe)
+        try:
+            yield exchange
+        except UpstreamError as error:
+            exchange.failed(error)
+            self.refused(error)
+            raise
+        finally:
+            self._breaker.leave(probe=probe)
+
+    def refused(self, error: UpstreamError) -> None:
+        """Take in a refusal, of the upstream or its token server, that may ask us to wait."""
+        if error.code == "TOOMANYREQUESTS" or (error.retryable and error.retry_after):
+            self._rest.begin(error.retry_after)

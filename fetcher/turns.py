@@ -1,0 +1,60 @@
+"""How many requests one upstream gets from this process at the same time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fetcher.unasked import Unasked
+from fetcher.urgency import is_urgent
+
+# Seconds to wait for a turn: less than a client waits, so that it is still told why.
+LONGEST_WAIT = 20.0
+
+# What a client is then told to wait, in seconds.
+_COME_BACK = 5.0
+
+
+class Turns:
+    """So many turns at most; what somebody waits for goes before what nobody waits for yet."""
+
+    def __init__(self, most: int, longest_wait: float = LONGEST_WAIT) -> None:
+        """`longest_wait` in seconds."""
+        self._most = most
+        self._longest_wait = longest_wait
+        self._changed = threading.Condition()
+        self._taken = 0
+        self._urgent_waiting = 0
+
+    @property
+    def taken(self) -> int:
+        """How many are taken now."""
+        return self._taken
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold a turn within; raises Unasked when there is none in time."""
+        self._take()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= 1
+                self._changed.notify_all()
+
+    def _take(self) -> None:
+        urgent = is_urgent()
+        with self._changed:
+            self._urgent_waiting += urgent
+            try:
+                if not self._changed.wait_for(lambda: self._may(urgent), self._longest_wait):
+                    raise Unasked(
+                        f"all {self._most} connections to it have been in use for long", _COME_BACK
+                    )
+                self._taken += 1
+            finally:
+                self._urgent_waiting -= urgent
+                # Others may have waited for this one to get what it wanted, or to give up.
+                self._changed.notify_all()
+
+    def _may(self, urgent: bool) -> bool:
+        return self._taken < self._most and (urgent or not self._urgent_waiting)

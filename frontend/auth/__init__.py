@@ -1,0 +1,1 @@
+"""Who may come in: one module a scheme, and the guard that asks it before anything else is looked at."""

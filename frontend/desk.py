@@ -1,0 +1,276 @@
+"""Where requests wait for jobs: one errand per job and process, however many clients ask.
+
+An errand is published, and published again when there is reason to think it got lost: the broker
+dropped the connection, a fill it waited on failed under another repository's name, or nothing was
+heard for REPEAT seconds. Equal jobs are one to the broker and the fetchers, so that costs little.
+Events only say when to look; what is looked at is storage, every POLL seconds also without them.
+
+How many may wait, and how many errands one client may have under way, is bounded (see
+frontend.limits). An errand whose clients all hung up is kept until its outcome is heard, or
+FORGOTTEN seconds: it counts as under way, and whoever asks again joins it.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TypeVar
+
+from common import logs
+from common.broker import Broker
+from common.digest import Digest
+from common.errors import BrokerUnavailable, UpstreamError
+from common.messages import Event, FillCommitted, FillFailed, Job, Queue
+from frontend.errors import Crowded, OutOfPatience
+from frontend.limits import Limits, Place, Turn
+
+POLL = 1.0
+REPEAT = 5.0
+FORGOTTEN = 30.0
+_BROKER_RETRY = 0.5
+
+_T = TypeVar("_T")
+_log = logs.get(__name__)
+
+# Given the event that said the job was done, if one was heard, what the waiter wanted; or None.
+Look = Callable[[FillCommitted | None], _T | None]
+
+
+class Errand:
+    """One job under way, and those who wait for it."""
+
+    def __init__(self, job: Job, turn: Turn) -> None:
+        """Make it; `Desk` runs it, and ends `turn` when its outcome is known."""
+        self.job = job
+        self.turn = turn
+        self.waiters = 0
+        self.forgetting: asyncio.TimerHandle | None = None
+        self.committed: FillCommitted | None = None
+        self.failed: FillFailed | None = None
+        self.unpublished = True
+        self.again = asyncio.Event()
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def digest(self) -> Digest | None:
+        """The blob it is about, if it is about one."""
+        return getattr(self.job, "digest", None)
+
+    def tell(self) -> None:
+        """Wake all who wait."""
+        self._news.set_result(None)
+        self._news = asyncio.get_running_loop().create_future()
+
+    async def news(self, within: float) -> None:
+        """Wait until there is some, or `within` seconds are over."""
+        await asyncio.wait({self._news}, timeout=within)
+
+
+class Desk:
+    """The errands of one process."""
+
+    def __init__(self, broker: Broker, limits: Limits) -> None:
+        """Take the broker; `open` starts listening."""
+        self._broker = broker
+        self._limits = limits
+        self._errands: dict[str, Errand] = {}
+        # Kept here, as the loop itself keeps tasks only weakly.
+        self._publishers: dict[Errand, asyncio.Task[None]] = {}
+        self._watchers: defaultdict[Digest, list[Callable[[Event], None]]] = defaultdict(list)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Listen to events from now on, on the running loop."""
+        self._loop = loop = asyncio.get_running_loop()
+
+        def hear(event: Event) -> None:
+            with suppress(RuntimeError):  # the loop is closed: this process is going
+                loop.call_soon_threadsafe(self._deliver, event)
+
+        def missed() -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._catch_up)
+
+        self._broker.subscribe(hear, missed)
+
+    async def fulfil(self, job: Job, look: Look[_T], patience: float) -> _T:
+        """What `look` gives once the job is done, or sooner.
+
+        Waits up to `patience` seconds. Raises UpstreamError when the job failed,
+        BrokerUnavailable or OutOfPatience when the time is over, Crowded when too many wait.
+        """
+        deadline = asyncio.get_running_loop().time() + patience
+        with self._limits.place() as place:
+            while (errand := self._join(job, place)) is None:
+                found = look(None)
+                if found is not None:
+                    return found
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    raise Crowded("too many requests of this client wait already")
+                await place.news(min(left, POLL))
+            return await self._wait(errand, look, deadline)
+
+    async def _wait(self, errand: Errand, look: Look[_T], deadline: float) -> _T:
+        answered = False
+        try:
+            while True:
+                found = look(errand.committed)
+                if found is not None:
+                    answered = True
+                    return found
+                if errand.failed is not None:
+                    raise _as_error(errand.failed)
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    raise _given_up(errand)
+                await errand.news(min(left, POLL))
+        finally:
+            self._leave(errand, answered=answered)
+
+    def watch(self, digest: Digest, watcher: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `watcher` with events about `digest` until the function returned is called."""
+        self._watchers[digest].append(watcher)
+
+        def stop() -> None:
+            self._watchers[digest].remove(watcher)
+            if not self._watchers[digest]:
+                del self._watchers[digest]
+
+        return stop
+
+    async def remind(self, job: Job) -> None:
+        """Publish a job nobody may be working on any more; failing is no news."""
+        with suppress(BrokerUnavailable):
+            await self._publish(job)
+
+    def _join(self, job: Job, place: Place) -> Errand | None:
+        """The errand, begun if it is this request's turn to begin one."""
+        errand = self._errands.get(job.key)
+        if errand is None:
+            turn = place.turn()
+            if turn is None:
+                return None
+            errand = self._errands[job.key] = Errand(job, turn)
+        if errand.forgetting is not None:
+            errand.forgetting.cancel()
+            errand.forgetting = None
+        errand.waiters += 1
+        self._have_published(errand)
+        return errand
+
+    def _leave(self, errand: Errand, *, answered: bool) -> None:
+        errand.waiters -= 1
+        if errand.waiters:
+            return
+        # Not before it has published: a job whose client has gone is still worth doing.
+        if not errand.unpublished and (publisher := self._publishers.pop(errand, None)):
+            publisher.cancel()
+        if answered:
+            self._retire(errand)
+        elif self._errands.get(errand.job.key) is errand:
+            loop = asyncio.get_running_loop()
+            errand.forgetting = loop.call_later(FORGOTTEN, self._retire, errand)
+
+    def _retire(self, errand: Errand, *, missing: bool = False) -> None:
+        """Have the next who asks start anew."""
+        errand.turn.end(missing=missing)
+        if self._errands.get(errand.job.key) is errand:
+            del self._errands[errand.job.key]
+        if errand.forgetting is not None:
+            errand.forgetting.cancel()
+
+    def _have_published(self, errand: Errand) -> None:
+        if errand in self._publishers:
+            return
+        publisher = asyncio.create_task(self._keep_published(errand))
+        self._publishers[errand] = publisher
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if self._publishers.get(errand) is task:
+                del self._publishers[errand]
+            if errand.unpublished and not errand.waiters:
+                self._retire(errand)
+
+        publisher.add_done_callback(ended)
+
+    async def _keep_published(self, errand: Errand) -> None:
+        while errand.waiters or errand.unpublished:
+            try:
+                await self._publish(errand.job)
+            except BrokerUnavailable:
+                if not errand.waiters:
+                    return
+                await asyncio.sleep(_BROKER_RETRY)
+                continue
+            errand.unpublished = False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(errand.again.wait(), REPEAT)
+            errand.again.clear()
+
+    async def _publish(self, job: Job) -> None:
+        # Shielded, as the broker's thread ends this future, which must not be cancelled by then.
+        published = asyncio.wrap_future(self._broker.publish(Queue.INTERACTIVE, job))
+        published.add_done_callback(_hear_out)
+        await asyncio.shield(published)
+
+    def _deliver(self, event: Event) -> None:
+        errand = self._errands.get(event.key)
+        if errand is not None:
+            self._settle(errand, event)
+        if event.digest is None:
+            return
+        for other in list(self._errands.values()):
+            if other is not errand and other.digest == event.digest:
+                self._overhear(other, event)
+        for watcher in list(self._watchers.get(event.digest, ())):
+            watcher(event)
+
+    def _settle(self, errand: Errand, event: Event) -> None:
+        if isinstance(event, FillFailed):
+            errand.failed = event
+            self._retire(errand, missing=_is_refusal(event))
+        elif isinstance(event, FillCommitted):
+            errand.committed = event
+            if not errand.waiters:
+                self._retire(errand)
+        errand.tell()
+
+    def _overhear(self, errand: Errand, event: Event) -> None:
+        # Another repository's fill of the same blob failed; ours may have been counting on it.
+        if isinstance(event, FillFailed):
+            errand.again.set()
+        errand.tell()
+
+    def _catch_up(self) -> None:
+        for errand in self._errands.values():
+            errand.again.set()
+            errand.tell()
+
+
+def _hear_out(published: asyncio.Future[None]) -> None:
+    """Take note of a failure that nobody waits for any more; asyncio would log it as our mistake."""
+    if not published.cancelled():
+        published.exception()
+
+
+def _is_refusal(failed: FillFailed) -> bool:
+    """Whether asking was no use: not there, or not for us, which is how some registries put it."""
+    return HTTPStatus.BAD_REQUEST <= failed.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _as_error(failed: FillFailed) -> UpstreamError:
+    return UpstreamError(
+        failed.message,
+        status=failed.status,
+        code=failed.code,
+        retryable=failed.retryable,
+        retry_after=failed.retry_after,
+    )
+
+
+def _given_up(errand: Errand) -> Exception:
+    if errand.unpublished:
+        return BrokerUnavailable(errand.job.key)
+    return OutOfPatience(errand.job.key)

@@ -1,0 +1,86 @@
+"""Seeing requests and their answers go by, for those who keep account of them.
+
+Stands before the application only where somebody does.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# Pieces of a body that go out in one turn of the loop anyway: one, and the empty one at its end.
+_AT_ONCE = 2
+
+
+@dataclass(slots=True)
+class Seen:
+    """One request and what was answered.
+
+    `sent` are the bytes of the body handed to the connection, `seconds` the time from first to last, `whole` is false where
+    the connection ended before the answer did. `status` is 0 where nothing was answered.
+    """
+
+    scope: Mapping[str, Any]
+    status: int = 0
+    headers: Iterable[tuple[bytes, bytes]] = field(default=())
+    sent: int = 0
+    seconds: float = 0.0
+    whole: bool = False
+
+    def header(self, name: bytes) -> str:
+        """A header of the answer, named in lower case; empty where it has none."""
+        return _find(self.headers, name)
+
+    def asked(self, name: bytes) -> str:
+        """A header of the request, likewise."""
+        return _find(self.scope["headers"], name)
+
+
+Observer = Callable[[Seen], None]
+"""Called on the loop when an answer has ended: it must not take long, nor raise."""
+
+
+class Observed:
+    """The ASGI application `app`, with observers."""
+
+    def __init__(self, app: Any, observers: Sequence[Observer]) -> None:
+        self._app = app
+        self._observers = observers
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, and tell of it."""
+        seen = Seen(scope)
+        pieces = 0
+        began = time.perf_counter()
+
+        async def watch(message: Any) -> None:
+            nonlocal pieces
+            await send(message)
+            if message["type"] == "http.response.body":
+                pieces += 1
+                seen.sent += len(message.get("body", b""))
+                seen.whole = not message.get("more_body")
+            elif message["type"] == "http.response.start":
+                seen.status, seen.headers = message["status"], message["headers"]
+
+        try:
+            await self._app(scope, receive, watch)
+            if pieces > _AT_ONCE:
+                # What is written to a connection that was just lost is lost without a word, until
+                # the loop comes round and cancels us.
+                await asyncio.sleep(0)
+        except BaseException:
+            seen.whole = False
+            raise
+        finally:
+            seen.seconds = time.perf_counter() - began
+            for observe in self._observers:
+                observe(seen)
+
+
+def _find(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""

@@ -1,0 +1,89 @@
+"""What a worker does beside answering: it is watched over, keeps account, tells of pulls.
+
+Each stands in requests' way only where the configuration asks for it.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from common import logs
+from common.config import Config
+from common.debug import Probes
+from frontend import request_ids
+from frontend.accesslog import AccessLog
+from frontend.callers import Callers
+from frontend.gate import Gate
+from frontend.notifications import Notifier
+from frontend.observing import Observed, Observer
+from frontend.services import Services
+
+# Seconds that the loop may take to come round, before the process counts as stuck.
+_ROUND = 5.0
+# Of the time to drain, what is kept for the process to end.
+_ENDING = 0.5
+
+
+class Operations:
+    """Of one worker; made, like everything that has threads, after the fork."""
+
+    def __init__(self, config: Config, services: Services, listener: socket.socket | None) -> None:
+        """Debug pages are served on `listener`, if there is one. Nothing runs before `start`."""
+        self._config = config
+        self._parent = os.getppid()
+        self._broker = services.broker
+        self._probes = Probes(config, listener, writes=False)
+        self._notifier = (
+            Notifier(config, services.naming, services.blobs)
+            if config.notifications.active
+            else None
+        )
+        self._deadline: float | None = None
+
+    def around(self, app: Any) -> Any:
+        """The application with all that is to stand before it."""
+        if self._config.health.checks_something:
+            app = Gate(app, self._probes.health)
+        observers = self._observers()
+        return Observed(app, observers) if observers else app
+
+    def _observers(self) -> list[Observer]:
+        observers: list[Observer] = [] if self._notifier is None else [self._notifier]
+        if not self._config.log.accesslog_disabled:
+            observers.append(AccessLog(Callers(self._config.http.trustedproxies)))
+        return observers
+
+    def start(self) -> None:
+        """Begin; on the loop whose turning counts as life."""
+        logs.also(request_id=request_ids.current_or_none)
+        loop = asyncio.get_running_loop()
+        if self._notifier is not None:
+            self._notifier.start()
+        self._probes.start(self._broker, needs_broker=False, lives=lambda: _turns(loop))
+
+    def drain(self) -> None:
+        """The process is to end when it has answered what it answers now."""
+        self._deadline = time.monotonic() + self._config.http.draintimeout - _ENDING
+        self._probes.readiness.drain()
+        if os.getppid() != self._parent:
+            # Whoever comes in the dead parent's place needs the address.
+            self._probes.stop()
+
+    def close(self) -> None:
+        """Tell what is still to be told, while there is time."""
+        if self._notifier is not None:
+            left = 0.0 if self._deadline is None else self._deadline - time.monotonic()
+            self._notifier.close(max(left, _ENDING))
+        self._probes.stop()
+
+
+def _turns(loop: asyncio.AbstractEventLoop) -> bool:
+    turned = threading.Event()
+    with suppress(RuntimeError):  # closed
+        loop.call_soon_threadsafe(turned.set)
+        return turned.wait(_ROUND)
+    return False

@@ -1,0 +1,152 @@
+"""gunicorn's ASGI worker, with what a registry needs that it does not do.
+
+- Requests that are not HTTP, or too large, get the specification's JSON, and a 4xx.
+- Headers go out when they are known, not with the first byte of the body: a client that waits
+  for a fill's last bytes would otherwise not even learn that there is an answer (containerd
+  gives up after 30 s without headers).
+- At shutdown connections that wait for a request are closed at once; gunicorn would wait for
+  them as for running responses. A connection that never sends a request is closed too.
+- `worker_connections` is kept to: at the bound a newcomer takes the place of whoever has been
+  waiting longest without a request, and is told to come again when all are being answered.
+"""
+
+import asyncio
+import socket
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.workers import gasgi
+
+from frontend.errors import body_of
+
+# How long a connection may stay open without a first request, in seconds.
+_FIRST_REQUEST = 60.0
+
+_CODES = {400: "UNSUPPORTED", 414: "NAME_INVALID", 431: "UNSUPPORTED", 503: "TOOMANYREQUESTS"}
+_REASONS = {
+    400: "Bad Request",
+    414: "URI Too Long",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+    """One connection."""
+
+    _response_buffer: bytes | None
+    _silence: asyncio.TimerHandle
+
+    def connection_made(self, transport: Any) -> None:
+        """Note the connection, and have the kernel notice when its peer is gone."""
+        super().connection_made(transport)
+        self.worker.protocols[self] = None
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._silence = self.worker.loop.call_later(_FIRST_REQUEST, self._close_if_silent)
+        if self.worker.nr_conns > self.worker.worker_connections:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; the timer would keep it, with all its buffers, for its minute."""
+        self._silence.cancel()
+        self.worker.protocols.pop(self, None)
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> bool:
+        """Close the connection unless it is answering; whether it was closed now."""
+        if not self._awaiting_request or self._closed:
+            return False
+        self._close_transport()
+        self._request_ready.set()
+        return True
+
+    def _make_room(self) -> None:
+        others = (other for other in list(self.worker.protocols) if other is not self)
+        if not any(other.close_if_idle() for other in others):
+            self._send_error_response(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", [("Retry-After", "5")]
+            )
+            self._close_transport()
+            self._request_ready.set()
+
+    def _close_if_silent(self) -> None:
+        if self.req_count <= 1:
+            self.close_if_idle()
+
+    def _send_response_start(
+        self, status: int, headers: Any, request: Any, close: bool = False
+    ) -> None:
+        super()._send_response_start(status, headers, request, close=close)
+        # When there is something to send, it is sent before the loop comes to this, with the
+        # headers in the same packet.
+        self.worker.loop.call_soon(self._flush_headers)
+
+    def _flush_headers(self) -> None:
+        if self._response_buffer:
+            self._safe_write(self._response_buffer)
+            self._response_buffer = None
+
+    def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            body = body_of("UNKNOWN", "something went wrong here")
+        else:
+            # 501 is gunicorn's word for a transfer coding it does not know: the client's mistake.
+            status = HTTPStatus.BAD_REQUEST if status == HTTPStatus.NOT_IMPLEMENTED else status
+            body = body_of(_CODES.get(status, "UNSUPPORTED"), message)
+        extra = "".join(f"{name}: {value}\r\n" for name, value in extra_headers)
+        self._safe_write(
+            f"HTTP/1.1 {int(status)} {_REASONS.get(status, 'Error')}\r\n"
+            "Content-Type: application/json\r\n"
+            "Docker-Distribution-Api-Version: registry/2.0\r\n"
+            f"Content-Length: {len(body)}\r\n{extra}Connection: close\r\n\r\n".encode("latin-1")
+            + body
+        )
+
+
+class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A frontend worker process."""
+
+    alive: bool
+    asgi: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Start with no connections."""
+        super().__init__(*args, **kwargs)
+        self.protocols: dict[Protocol, None] = {}  # in the order of their coming
+        self._serving: asyncio.Task[Any] | None = None
+
+    def init_process(self) -> None:
+        """Have the worker make our connections; it names the class in its module."""
+        gasgi.ASGIProtocol = Protocol
+        super().init_process()
+
+    def handle_exit_signal(self) -> None:
+        """Begin to drain at once; gunicorn's loop would notice within a second."""
+        first, self.alive = self.alive, False
+        if first and self._serving is not None:
+            self._serving.cancel()
+
+    async def _serve(self) -> None:
+        self._serving = asyncio.current_task()
+        await super()._serve()
+
+    async def _shutdown(self) -> None:
+        self._serving = None  # a second signal must not cut the drain short
+        drain = getattr(self.asgi, "drain", None)
+        if drain is not None:  # gunicorn has an application of its own for one it cannot load
+            drain()
+        closing = asyncio.ensure_future(self._close_idle())
+        try:
+            await super()._shutdown()
+        finally:
+            closing.cancel()
+
+    async def _close_idle(self) -> None:
+        # Again and again, since those that answer now become idle when they have answered.
+        while True:
+            for protocol in list(self.protocols):
+                protocol.close_if_idle()
+            await asyncio.sleep(0.05)

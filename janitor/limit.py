@@ -1,0 +1,155 @@
+"""The size limit: when there is too much, and how much of it has to go.
+
+`maxsize` bounds what blobs, condemned blobs and running downloads take up; a download counts with
+its full size from its first byte on, so that there is room when it is complete. `minfree` bounds
+what is left free on the file system, whoever uses it.
+
+On a local file system, condemned blobs are removed at once when a limit is reached, the oldest
+first: their grace is for readers on other machines, and an open file outlives its removal. On one
+that machines share they keep their grace, and take up space beside `maxsize` until it is over.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common import filesystem, logs
+from common.claims import Claim, Claims
+from common.errors import LeaseLost
+from common.paths import Layout
+from janitor.arrivals import Arrivals
+from janitor.eviction import Eviction
+from janitor.ranking import Ranking
+from janitor.trash import Trash
+from janitor.usage import Usage
+
+_log = logs.get(__name__)
+
+# Seconds. Events tell when to look; this is for those that were lost, and for `minfree`, of which
+# nobody tells.
+_INTERVAL = 5.0
+_SOON = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, 0 for none; `lowwater` as a share of one."""
+
+    maxsize: int = 0
+    minfree: int = 0
+    lowwater: float = 0.9
+
+    def __bool__(self) -> bool:
+        """Whether there is any limit."""
+        return self.maxsize > 0 or self.minfree > 0
+
+
+class SizeLimit:
+    """Keeps one storage folder within its limits."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        limits: Limits,
+        usage: Usage,
+        arrivals: Arrivals,
+        ranking: Ranking,
+        eviction: Eviction,
+        trash: Trash,
+        claims: Claims,
+        *,
+        is_adopted: Callable[[], bool],
+        is_local: bool,
+    ) -> None:
+        """`is_adopted` as the vacuum's; `is_local` as common.filesystem's.
+
+        `on_shortage` is told that candidates run out, or that there never were any.
+        """
+        self.on_shortage: Callable[[], None] = lambda: None
+        self._layout = layout
+        self._limits = limits
+        self._usage = usage
+        self._arrivals = arrivals
+        self._ranking = ranking
+        self._eviction = eviction
+        self._trash = trash
+        self._claims = claims
+        self._is_adopted = is_adopted
+        self._is_local = is_local
+        self._claim: Claim | None = None
+
+    def __call__(self) -> float:
+        """Make room if it is needed; the seconds until the next look."""
+        pause = min(_INTERVAL, self._claims.lease / 4)
+        if not self.is_in_charge():
+            self._arrivals.forget()
+            return pause
+        self._arrivals.settle()
+        excess = self.excess()
+        if excess <= 0:
+            return pause
+        # Before all links are known to have references, links would go and their blobs stay.
+        if not self._is_adopted():
+            return _SOON
+        self._make_room(excess)
+        return pause if self.excess() <= 0 else _SOON
+
+    def is_in_charge(self) -> bool:
+        """Whether it is this janitor that keeps the limit: one of all, for as long as it lives.
+
+        Each knows what it has removed itself. Were they to take turns, every one of them would
+        remove as much as had arrived.
+        """
+        if self._claim is not None:
+            try:
+                self._claim.beat()
+            except LeaseLost:
+                self.close()
+            else:
+                return True
+        self._claim = self._claims.acquire(self._layout.claim("size"))
+        if self._claim is None:
+            return False
+        self._usage.forget()
+        self.on_shortage()
+        return True
+
+    def holds(self) -> bool:
+        """Whether this janitor kept the limit when it last looked."""
+        return self._claim is not None
+
+    def close(self) -> None:
+        """Leave it to another one."""
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.release()
+
+    def excess(self) -> int:
+        """Bytes that have to go, down to the low-water mark; 0 or less while all is well."""
+        limits, trash = self._limits, self._usage.trash
+        excess = 0
+        if limits.maxsize and self._usage.blobs is not None:
+            used = self._usage.blobs + self._usage.in_flight() + (trash if self._is_local else 0)
+            low = int(limits.maxsize * limits.lowwater)
+            # From halfway on, so that it is done before the limit is reached.
+            if used > (limits.maxsize + low) // 2:
+                excess = used - low
+        if limits.minfree:
+            free = filesystem.free(self._layout.root) + (0 if self._is_local else trash)
+            if free < limits.minfree:
+                excess = max(excess, int(limits.minfree / limits.lowwater) - free)
+        return excess
+
+    def _make_room(self, excess: int) -> None:
+        missing = excess - self._empty_trash(excess)
+        if missing > 0:
+            # Each blob is removed as soon as it is condemned: on a busy disk many take a while.
+            missing -= self._eviction.make_room(missing, after=self._empty_whole_trash)
+        if missing > 0 or self._ranking.runs_low:
+            self.on_shortage()
+
+    def _empty_whole_trash(self) -> None:
+        self._empty_trash(sys.maxsize)
+
+    def _empty_trash(self, wanted: int) -> int:
+        return self._trash.make_room(wanted) if self._is_local else 0

@@ -1,0 +1,292 @@
+"""What is the embedded queue's alone: its file, its folder, its promises beyond the contract."""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.broker.embedded.broker import EmbeddedBroker
+from common.broker.embedded.ledger import Ledger
+from common.broker.embedded.owners import Owners
+from common.broker.embedded.schema import prepare
+from common.errors import BrokerUnavailable
+from common.messages import Queue
+from tests.common.broker_parts import Brokers, Gate, Recorder, event, expiry, job
+from tests.waiting import until
+
+WORK = (Queue.INTERACTIVE, Queue.PREFETCH)
+
+
+@pytest.fixture
+def brokers(tmp_path: Path) -> Iterator[Brokers]:
+    opened = Brokers(f"sqlite://{tmp_path}/queue.db", tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    prepare(connection)
+    yield Ledger(connection)
+    connection.close()
+
+
+def claim(ledger: Ledger, owner: str, now_ms: int, queue: Queue = Queue.INTERACTIVE) -> list[bytes]:
+    """What `owner` gets at that time, with a lease of a second."""
+    return [job.body for job in ledger.claim(owner, [queue], 10, now_ms, now_ms + 1000)]
+
+
+def test_the_file_may_be_removed_under_running_processes(brokers: Brokers, tmp_path: Path) -> None:
+    handler = Recorder()
+    publisher = brokers.open()
+    brokers.open().consume(WORK, 1, handler)
+    publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
+    handler.until(1)
+    for name in ("queue.db", "queue.db-wal", "queue.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
+    handler.until(2)
+    assert (tmp_path / "queue.db").exists()
+
+
+def test_everything_of_the_queue_may_be_removed_under_running_processes(tmp_path: Path) -> None:
+    folder = tmp_path / "entrepot"
+    brokers = Brokers(f"sqlite://{folder}/queue.db", tmp_path)
+    handler = Recorder()
+    brokers.open().consume(WORK, 1, handler)
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
+    handler.until(1)
+    folder.rename(tmp_path / "gone")
+    publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
+    handler.until(2, within=4)
+    begun = time.monotonic()
+    brokers.close()
+    assert time.monotonic() - begun < 2
+
+
+def test_a_removed_file_with_its_log_left_behind_is_not_brought_back(
+    brokers: Brokers, tmp_path: Path
+) -> None:
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
+    (tmp_path / "queue.db").unlink()
+    publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
+    assert publisher.depth(Queue.INTERACTIVE) == 1
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 1000, b"", b"SQLite format 3\x00"])
+def test_a_broken_file_is_put_aside_and_work_goes_on(
+    brokers: Brokers, tmp_path: Path, content: bytes
+) -> None:
+    handler = Recorder()
+    publisher = brokers.open()
+    brokers.open().consume(WORK, 1, handler)
+    publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
+    handler.until(1)
+    (tmp_path / "queue.db-wal").unlink(missing_ok=True)
+    (tmp_path / "queue.db").write_bytes(content)
+    publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
+    handler.until(2)
+
+
+def test_a_file_of_another_shape_is_put_aside(brokers: Brokers, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "queue.db")
+    other.execute("CREATE TABLE something (else_ TEXT)")
+    other.close()
+    brokers.open().publish(Queue.INTERACTIVE, job("a")).result(10)
+    assert (tmp_path / "queue.db.broken").exists()
+
+
+def test_a_file_that_cannot_be_made_fails_publications_until_it_can(tmp_path: Path) -> None:
+    obstacle = tmp_path / "entrepot"
+    obstacle.write_text("a file where a folder should be")
+    broker = EmbeddedBroker(obstacle / "queue.db")
+    with pytest.raises(BrokerUnavailable):
+        broker.publish(Queue.INTERACTIVE, job("a")).result(10)
+    assert not broker.connected
+    obstacle.unlink()
+    broker.publish(Queue.INTERACTIVE, job("a")).result(10)
+    assert broker.depth(Queue.INTERACTIVE) == 1
+    broker.close()
+
+
+def test_a_held_file_fails_publications_in_bounded_time(brokers: Brokers, tmp_path: Path) -> None:
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("a")).result(10)
+    holder = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(BrokerUnavailable):
+        publisher.publish(Queue.INTERACTIVE, job("b")).result(10)
+    holder.execute("ROLLBACK")
+    holder.close()
+    publisher.publish(Queue.INTERACTIVE, job("b")).result(10)
+
+
+def test_a_path_too_long_for_a_socket_is_fine(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 40)
+    brokers = Brokers(f"sqlite://{folder}/queue.db", tmp_path)
+    handler = Recorder()
+    brokers.open().consume(WORK, 1, handler)
+    begun = time.monotonic()
+    brokers.open().publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    assert handler.calls[0].at - begun < 0.9  # woken, not found by looking
+    brokers.close()
+
+
+def test_nothing_is_opened_and_no_thread_started_before_it_is_used(tmp_path: Path) -> None:
+    threads = threading.active_count()
+    broker = EmbeddedBroker(tmp_path / "entrepot" / "queue.db")
+    assert not (tmp_path / "entrepot").exists()
+    assert threading.active_count() == threads
+    broker.close()
+
+
+def test_closing_leaves_nothing_but_the_file(brokers: Brokers, tmp_path: Path) -> None:
+    threads = threading.active_count()
+    broker = brokers.open()
+    broker.subscribe(lambda _: None)
+    handler = Recorder()
+    broker.consume(WORK, 1, handler)
+    broker.publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    broker.close(drain=5)
+    until(lambda: threading.active_count() == threads)
+    assert not list((tmp_path / "wake").iterdir())
+    assert not list((tmp_path / "owners").iterdir())
+
+
+def test_what_the_dead_left_is_swept_up(brokers: Brokers, tmp_path: Path) -> None:
+    child = brokers.child("hang")
+    child.until_said("consuming")
+    child.kill()
+    handler = Recorder()
+    brokers.open().consume(WORK, 1, handler)
+    brokers.open().publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    until(lambda: len(list((tmp_path / "wake").iterdir())) == 1)
+    assert len(list((tmp_path / "owners").iterdir())) == 1
+
+
+def test_a_stopped_listener_delays_nobody_and_is_told_what_it_missed(brokers: Brokers) -> None:
+    child = brokers.child("listen")
+    child.until_said("listening")
+    os.kill(child.pid, signal.SIGSTOP)
+    broker = brokers.open()
+    begun = time.monotonic()
+    for number in range(3000):
+        broker.emit(event(number))
+    took = time.monotonic() - begun
+    os.kill(child.pid, signal.SIGCONT)
+    assert took < 2
+
+    def told_of_gaps() -> int:
+        return child.output().splitlines().count("listening")
+
+    def emitted_until_told() -> bool:
+        broker.emit(event("again"))
+        return told_of_gaps() > 1
+
+    until(emitted_until_told)
+    gaps = told_of_gaps()
+    broker.emit(event("last"))
+    child.until_said("heard event last")
+    assert told_of_gaps() == gaps
+
+
+def test_the_dead_are_told_from_the_living(tmp_path: Path) -> None:
+    mine, other = Owners(tmp_path), Owners(tmp_path)
+    mine.enter()
+    assert not other.is_dead(mine.me)
+    assert other.is_dead("1-never-was")
+    mine.leave()
+    assert other.is_dead(mine.me)
+
+
+def test_a_waiting_key_is_kept_once_and_due_at_its_earliest(ledger: Ledger) -> None:
+    ledger.put(Queue.INTERACTIVE, "k", b"1", 5000)
+    ledger.put(Queue.INTERACTIVE, "k", b"2", 1000)
+    ledger.put(Queue.INTERACTIVE, "k", b"3", 9000)
+    assert claim(ledger, "me", 1000) == [b"3"]
+    assert ledger.next_due([Queue.INTERACTIVE], 0) is None
+
+
+def test_publishing_a_waiting_expiry_renews_it(ledger: Ledger) -> None:
+    ledger.put(Queue.EXPIRY, "k", b"1", 1000)
+    ledger.put(Queue.EXPIRY, "k", b"2", 7000)
+    assert claim(ledger, "me", 6999, Queue.EXPIRY) == []
+    assert claim(ledger, "me", 7000, Queue.EXPIRY) == [b"2"]
+
+
+def test_a_key_is_not_run_beside_itself_by_another_owner(ledger: Ledger) -> None:
+    ledger.put(Queue.PREFETCH, "k", b"1", 0)
+    assert claim(ledger, "me", 1, Queue.PREFETCH) == [b"1"]
+    ledger.put(Queue.INTERACTIVE, "k", b"2", 0)
+    ledger.put(Queue.PREFETCH, "k", b"3", 0)
+    assert claim(ledger, "other", 2) == []
+    assert claim(ledger, "other", 2, Queue.PREFETCH) == []
+
+
+def test_a_lease_that_ran_out_frees_the_job(ledger: Ledger) -> None:
+    ledger.put(Queue.INTERACTIVE, "k", b"1", 0)
+    assert claim(ledger, "me", 0) == [b"1"]
+    assert ledger.release_overdue(1000) == 0
+    assert ledger.release_overdue(1001) == 1
+    (again,) = ledger.claim("other", [Queue.INTERACTIVE], 1, 1001, 2001)
+    assert again.attempt == 2
+
+
+def test_who_lost_a_job_cannot_settle_it(ledger: Ledger) -> None:
+    ledger.put(Queue.INTERACTIVE, "k", b"1", 0)
+    (lost,) = ledger.claim("me", [Queue.INTERACTIVE], 1, 0, 1000)
+    ledger.release("me", 5)
+    assert claim(ledger, "other", 5) == [b"1"]
+    ledger.finish(lost.id, "me", 6)
+    ledger.postpone(lost.id, "me", 6)
+    ledger.bury(lost.id, "me", "too late", 6)
+    assert ledger.owners() == ["other"]
+    assert ledger.dead() == 0
+
+
+def test_a_released_job_takes_in_what_was_published_meanwhile(ledger: Ledger) -> None:
+    ledger.put(Queue.INTERACTIVE, "k", b"1", 0)
+    claim(ledger, "me", 0)
+    ledger.put(Queue.INTERACTIVE, "k", b"2", 0)
+    assert ledger.release("me", 10) == 1
+    assert ledger.depth(Queue.INTERACTIVE, 10) == 1
+
+
+def test_an_unsettled_job_given_back_keeps_its_attempt(ledger: Ledger) -> None:
+    ledger.put(Queue.INTERACTIVE, "k", b"1", 0)
+    claim(ledger, "me", 0)
+    ledger.give_back("me", 1)
+    (again,) = ledger.claim("other", [Queue.INTERACTIVE], 1, 1, 1001)
+    assert again.attempt == 1
+
+
+def test_closing_a_consumer_is_not_an_attempt(brokers: Brokers) -> None:
+    gate = Gate()
+    handler, heir = Recorder(gate), Recorder()
+    broker = brokers.open()
+    broker.consume(WORK, 1, handler)
+    broker.publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    broker.close()
+    gate.opened.set()
+    brokers.open().consume(WORK, 1, heir)
+    heir.until(1)
+    assert heir.attempts == [1]
+
+
+def test_expiries_of_different_names_are_kept_apart(brokers: Brokers) -> None:
+    broker = brokers.open()
+    for name in "ab":
+        broker.publish(Queue.EXPIRY, expiry(name)).result(10)
+    assert broker.depth(Queue.EXPIRY) == 2

@@ -1,0 +1,272 @@
+"""What is RabbitMQ's alone: restarts, lost connections, refusals, long holds."""
+
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from common.broker import Delivery
+from common.broker.opening import open_broker
+from common.broker.rabbitmq.broker import RabbitBroker
+from common.broker.rabbitmq.ladder import STEPS, step_for
+from common.broker.rabbitmq.parcel import Parcel
+from common.broker.rabbitmq.runs import Runs
+from common.broker.rabbitmq.taps import Ticket
+from common.errors import BrokerUnavailable
+from common.messages import Queue
+from tests.common.broker_parts import Brokers, Gate, Recorder, event, job
+from tests.parts.process import free_port
+from tests.parts.rabbit import Rabbit
+from tests.waiting import until
+
+WORK = (Queue.INTERACTIVE, Queue.PREFETCH)
+
+
+@pytest.fixture
+def brokers(amqp_url: str, tmp_path: Path) -> Iterator[Brokers]:
+    opened = Brokers(amqp_url, tmp_path)
+    yield opened
+    opened.close()
+
+
+def rabbit_broker(brokers: Brokers) -> RabbitBroker:
+    """One to look into."""
+    broker = brokers.open()
+    assert isinstance(broker, RabbitBroker)
+    until(lambda: broker.connected)
+    return broker
+
+
+def drop_connection(broker: RabbitBroker) -> None:
+    """Have the broker lose its connection, and wait until it has another."""
+    before = broker._link.generation
+    broker._link.call(lambda: broker._link.fail("a test says so"))
+    until(lambda: broker._link.generation > before and broker.connected)
+
+
+def queue_path(amqp_url: str, queue: str) -> str:
+    """A queue's place in the management interface."""
+    vhost = urllib.parse.urlsplit(amqp_url).path.removeprefix("/")
+    return f"queues/{vhost}/{queue}"
+
+
+def test_what_was_confirmed_outlives_a_power_cut_and_everybody_recovers(
+    brokers: Brokers, rabbit: Rabbit
+) -> None:
+    handler = Recorder()
+    publisher, consumer, listener = brokers.open(), brokers.open(), brokers.open()
+    gaps: list[float] = []
+    heard: list[str] = []
+    listener.subscribe(lambda told: heard.append(told.key), lambda: gaps.append(time.monotonic()))
+    until(lambda: gaps)
+    consumer.consume([Queue.PREFETCH], 2, handler)
+    for published in [publisher.publish(Queue.INTERACTIVE, job(number)) for number in range(50)]:
+        published.result(10)
+
+    rabbit.kill()
+    until(lambda: not publisher.connected)
+    begun = time.monotonic()
+    with pytest.raises(BrokerUnavailable):
+        publisher.publish(Queue.INTERACTIVE, job("nobody there")).result(10)
+    assert time.monotonic() - begun < 4
+    with pytest.raises(BrokerUnavailable):
+        publisher.depth(Queue.INTERACTIVE)
+    rabbit.start()
+
+    until(lambda: publisher.connected and consumer.connected and listener.connected, 30)
+    publisher.publish(Queue.PREFETCH, job("after")).result(10)
+    handler.until(1)
+    until(lambda: len(gaps) >= 2)
+    publisher.emit(event("after"))
+    until(lambda: "event after" in heard)
+    survivors = Recorder()
+    brokers.open().consume([Queue.INTERACTIVE], 4, survivors)
+    survivors.until(50)
+    assert {call.key for call in survivors.calls} >= {job(number).key for number in range(50)}
+
+
+def test_without_a_broker_a_publication_fails_soon_and_says_so() -> None:
+    broker = open_broker(f"amqp://guest:guest@127.0.0.1:{free_port()}/", name="entrepot: test")
+    assert not broker.connected
+    begun = time.monotonic()
+    failure = broker.publish(Queue.INTERACTIVE, job("a")).exception(10)
+    assert isinstance(failure, BrokerUnavailable)
+    assert time.monotonic() - begun < 4
+    broker.emit(event("into the void"))
+    broker.close()
+
+
+def test_publications_made_during_a_short_outage_are_made_good(brokers: Brokers) -> None:
+    broker = rabbit_broker(brokers)
+    broker._link.call(lambda: broker._link.fail("a test says so"))
+    until(lambda: not broker.connected)
+    broker.publish(Queue.INTERACTIVE, job("a")).result(10)
+    until(lambda: broker.depth(Queue.INTERACTIVE) == 1)
+
+
+def test_a_handler_that_outlives_its_connection_is_not_run_beside(brokers: Brokers) -> None:
+    gate = Gate()
+    handler = Recorder(lambda d: gate(d) if d.message.key == job("a").key else d.ack())
+    consumer = rabbit_broker(brokers)
+    consumer.consume(WORK, 2, handler)
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    drop_connection(consumer)
+    publisher.publish(Queue.INTERACTIVE, job("b")).result(10)
+    handler.until(2)
+    gate.opened.set()
+    until(lambda: consumer._consumer is not None and not consumer._consumer._runs)
+    publisher.publish(Queue.INTERACTIVE, job("c")).result(10)
+    handler.until(3)
+    assert handler.keys == [job(name).key for name in "abc"]
+    assert publisher.depth(Queue.INTERACTIVE) == 0
+
+
+def test_a_retry_decided_during_an_outage_is_not_lost(brokers: Brokers) -> None:
+    gate = threading.Event()
+
+    def decide(delivery: Delivery) -> None:
+        if delivery.attempt > 1:
+            delivery.ack()
+            return
+        gate.wait(30)
+        delivery.retry(0.1)
+
+    handler = Recorder(decide)
+    consumer = rabbit_broker(brokers)
+    consumer.consume(WORK, 1, handler)
+    brokers.open().publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    consumer._link.call(lambda: consumer._link.fail("a test says so"))
+    gate.set()
+    handler.until(2)
+
+
+def test_a_deleted_queue_is_declared_again_and_consumed(brokers: Brokers, rabbit: Rabbit) -> None:
+    handler = Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume(WORK, 1, handler)
+    publisher.publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    before = consumer._link.generation
+    rabbit.management.call("DELETE", queue_path(brokers.url, "entrepot.interactive.v1"))
+    until(lambda: consumer._link.generation > before and consumer.connected)
+    publisher.publish(Queue.INTERACTIVE, job("b")).result(10)
+    handler.until(2)
+
+
+def test_a_message_that_no_queue_takes_is_not_confirmed(brokers: Brokers, rabbit: Rabbit) -> None:
+    broker = rabbit_broker(brokers)
+    rabbit.management.call("DELETE", queue_path(brokers.url, "entrepot.prefetch.v1"))
+    with pytest.raises(BrokerUnavailable, match="no queue"):
+        broker.publish(Queue.PREFETCH, job("a")).result(10)
+    broker.publish(Queue.INTERACTIVE, job("b")).result(10)
+
+
+def test_a_long_hold_is_handed_back_while_its_handler_runs_on(brokers: Brokers) -> None:
+    consumer = RabbitBroker(brokers.url, name="entrepot: test", hold=0.8)
+    gate = Gate()
+    handler = Recorder(lambda d: gate(d) if d.message.key == job("long").key else d.ack())
+    consumer.consume(WORK, 2, handler)
+    brokers.open().publish(Queue.INTERACTIVE, job("long")).result(10)
+    handler.until(1)
+    assert consumer._consumer is not None
+    run = consumer._consumer._runs._running[job("long").key]
+    tickets = {run.ticket}
+
+    def renewed_twice() -> bool:
+        tickets.add(run.ticket)
+        return len(tickets) >= 3
+
+    until(renewed_twice)
+    assert len(handler.calls) == 1
+    gate.opened.set()
+    consumer.close(drain=10)
+
+
+def test_a_long_hold_whose_process_dies_goes_on_elsewhere(brokers: Brokers) -> None:
+    consumer = RabbitBroker(brokers.url, name="entrepot: test", hold=0.8)
+    gate, heir = Gate(), Recorder()
+    handler = Recorder(gate)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    brokers.open().publish(Queue.INTERACTIVE, job("long")).result(10)
+    handler.until(1)
+    assert consumer._consumer is not None
+    run = consumer._consumer._runs._running[job("long").key]
+    taps = consumer._consumer._taps
+    until(lambda: not taps.holds(run.ticket))
+    consumer.close()
+    brokers.open().consume([Queue.INTERACTIVE], 1, heir)
+    heir.until(1)
+    gate.opened.set()
+
+
+def test_a_full_queue_of_duplicates_does_not_take_up_slots(brokers: Brokers) -> None:
+    gate = Gate()
+    handler = Recorder(lambda d: gate(d) if d.message.key == job("a").key else d.ack())
+    brokers.open().consume(WORK, 2, handler)
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    for published in [publisher.publish(Queue.INTERACTIVE, job("a")) for _ in range(50)]:
+        published.result(10)
+    publisher.publish(Queue.INTERACTIVE, job("b")).result(10)
+    handler.until(2)
+    gate.opened.set()
+    assert handler.keys == [job("a").key, job("b").key]
+
+
+def test_a_password_is_never_logged(amqp_url: str) -> None:
+    secret = "correct-horse"
+    url = amqp_url.replace("guest:guest", f"guest:{secret}")
+    with structlog.testing.capture_logs() as logged:
+        broker = open_broker(url, name="entrepot: test")
+        until(lambda: any(line["event"] == "no connection to RabbitMQ" for line in logged))
+        broker.close()
+    assert secret not in repr(logged)
+    assert secret not in repr(broker)
+
+
+@pytest.mark.parametrize("url", ["amqp://host:notaport/", "redis://host/0", "sqlite://relative.db"])
+def test_a_url_of_another_kind_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match="URL") as refused:
+        open_broker(url, name="entrepot: test")
+    assert "host" not in str(refused.value)
+
+
+def test_a_step_is_the_largest_that_fits_or_else_the_smallest() -> None:
+    assert step_for(1).ms == 250
+    assert step_for(999).ms == 250
+    assert step_for(1000).ms == 1000
+    assert step_for(10**12) is STEPS[-1]
+
+
+def test_a_retry_that_is_back_before_its_publication_is_confirmed_is_run() -> None:
+    def ticket(tag: int) -> Ticket:
+        return Ticket(channel=None, tag=tag, tap=None)
+
+    runs = Runs()
+    first = Parcel(Queue.INTERACTIVE, b"")
+    run = runs.begin("k", first, ticket(1))
+    assert runs.join("k", first, ticket(2), holds=lambda _: True)
+    run.leaving = True
+    runs.rest("k", 0)
+    assert not runs.join("k", first.again(0), ticket(3), holds=lambda _: True)
+
+
+def test_headers_of_others_are_not_passed_on() -> None:
+    parcel = Parcel.received(
+        Queue.INTERACTIVE, b"", {"x-attempt": 3, "x-delivery-count": 2, "x-death": [{"count": 1}]}
+    )
+    assert parcel.attempt == 5
+    assert parcel.headers == {"x-attempt": 5}
+
+
+@pytest.mark.parametrize("attempt", ["3", None, -7, [1]])
+def test_nonsense_in_headers_counts_as_nothing(attempt: object) -> None:
+    assert Parcel.received(Queue.EXPIRY, b"", {"x-attempt": attempt}).attempt == 1

@@ -1,0 +1,164 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.digest import Digest
+from common.fills import Epoch, Fill
+from common.paths import Layout
+from fetcher.patience import Stopping
+from fetcher.spool import Spool, Spools
+
+CONTENT = bytes(range(256)) * 5000
+DIGEST = Digest.of(CONTENT)
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> Fill:
+    return Fill(Layout(str(tmp_path)), DIGEST)
+
+
+@pytest.fixture
+def spools(fill: Fill) -> Iterator[Spools]:
+    begun = Spools(fill, generation=1)
+    yield begun
+    begun.current.close()
+
+
+def go_on() -> None:
+    pass
+
+
+def leave(fill: Fill, epoch: Epoch, content: bytes, size: int | None = len(CONTENT)) -> None:
+    os.makedirs(fill.folder, exist_ok=True)
+    Path(fill.spool(epoch)).write_bytes(content)
+    fill.start(epoch, size)
+
+
+def test_a_spool_knows_when_its_bytes_are_right(spools: Spools) -> None:
+    verdicts: list[bool] = []
+    for part in (CONTENT[:-1], CONTENT[-1:], b"too much"):
+        spools.current.append(part)
+        verdicts.append(spools.current.is_right)
+
+    assert verdicts == [False, True, False]
+    assert spools.current.size == len(CONTENT) + 8
+    assert Path(spools.current.path).read_bytes() == CONTENT + b"too much"
+
+
+def test_no_two_write_one_spool(spools: Spools) -> None:
+    with pytest.raises(FileExistsError):
+        Spool(spools.current.path, DIGEST)
+
+
+def test_a_write_that_the_kernel_takes_in_parts_is_whole(
+    spools: Spools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr("fetcher.spool.os.write", lambda fd, view: write(fd, view[:1000]))
+
+    spools.current.append(CONTENT)
+
+    assert Path(spools.current.path).read_bytes() == CONTENT
+    assert spools.current.is_right
+
+
+def test_starting_over_leaves_the_old_file_and_takes_a_later_name(
+    fill: Fill, spools: Spools
+) -> None:
+    first = spools.epoch
+    spools.current.append(b"wrong")
+
+    spools.start_over()
+
+    assert spools.epoch > first
+    assert fill.spools() == [spools.epoch]
+    assert spools.current.size == 0
+    spools.current.append(CONTENT)
+    assert spools.current.is_right
+
+
+def test_a_later_life_of_the_folder_never_uses_a_name_again(fill: Fill) -> None:
+    seen: list[Epoch] = []
+    for _ in range(3):
+        spools = Spools(fill, generation=1)
+        seen.append(spools.epoch)
+        spools.discard()
+
+    assert len(set(seen)) == 3
+
+
+def test_a_new_spool_sorts_after_what_a_claim_of_higher_generation_left(fill: Fill) -> None:
+    leave(fill, Epoch(9, 5), b"")
+
+    spools = Spools(fill, generation=1)
+    spools.current.close()
+
+    assert spools.epoch > Epoch(9, 5)
+
+
+def test_an_heir_has_the_bytes_and_readers_are_sent_to_it(fill: Fill) -> None:
+    leave(fill, Epoch(1, 1), CONTENT[:5000])
+    spools = Spools(fill, generation=2)
+
+    spools.inherit(go_on)
+
+    started = fill.started()
+    assert started is not None
+    assert (started.epoch, started.size) == (spools.epoch, len(CONTENT))
+    assert fill.spools() == [spools.epoch]
+    spools.current.append(CONTENT[5000:])
+    assert spools.current.is_right
+    spools.current.close()
+
+
+def test_an_heir_of_nothing_sends_readers_nowhere(fill: Fill) -> None:
+    leave(fill, Epoch(1, 1), b"")
+    spools = Spools(fill, generation=2)
+
+    spools.inherit(go_on)
+
+    assert fill.started() is None
+    assert fill.spools() == [spools.epoch]
+    spools.current.close()
+
+
+def test_inheriting_can_be_stopped_and_then_nothing_is_lost(fill: Fill) -> None:
+    leave(fill, Epoch(1, 1), CONTENT)
+    spools = Spools(fill, generation=2)
+
+    def stop() -> None:
+        raise Stopping
+
+    with pytest.raises(Stopping):
+        spools.inherit(stop)
+    spools.current.close()
+
+    started = fill.started()
+    assert started is not None
+    assert started.epoch == Epoch(1, 1)
+    assert Path(started.spool).read_bytes() == CONTENT
+
+
+def test_what_is_left_is_kept_unless_it_is_nothing(fill: Fill) -> None:
+    spools = Spools(fill, generation=1)
+    spools.current.append(b"abc")
+    fill.start(spools.epoch, 10)
+
+    spools.leave()
+
+    assert fill.spools() == [spools.epoch]
+    assert fill.started() is None
+    nothing = Spools(fill, generation=1)
+    nothing.leave()
+    assert fill.spools() == [spools.epoch]
+
+
+def test_all_spools_can_be_given_up_to_make_room(fill: Fill) -> None:
+    leave(fill, Epoch(1, 1), CONTENT)
+    spools = Spools(fill, generation=2)
+
+    spools.discard_all()
+
+    assert os.listdir(fill.folder) == []

@@ -1,0 +1,455 @@
+"""Which content goes first when there is too much, and what never goes."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from common.digest import Digest
+from common.filesystem import is_local, occupied
+from common.fills import Epoch, Fill
+from common.messages import FillCommitted, FillStarted, Kind
+from common.reference import RepositoryName, Tag
+from janitor import candidates, ranking
+from janitor.arrivals import Arrivals
+from janitor.candidates import Candidate
+from janitor.contents import contents
+from janitor.limit import Limits, SizeLimit
+from janitor.serving import is_being_read
+from janitor.survey import Survey
+from tests.janitor.house import GRACE, JUST_USED, House, content_of
+
+_APP = RepositoryName("app")
+# Long enough ago, in the order of use.
+_FIRST, _SECOND, _THIRD = 300.0, 200.0, 100.0
+_MUCH = 10**9
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def _fill(house: House, seed: str, ago: float, repository: str = "app") -> Digest:
+    digest = house.fill(repository, content_of(seed))
+    _used(house, repository, digest, ago)
+    return digest
+
+
+def _used(
+    house: House, repository: str, digest: Digest, ago: float, kind: Kind = Kind.LAYER
+) -> None:
+    stamp = house.claims.now() - ago
+    os.utime(house.layout.link(kind, RepositoryName(repository), digest), (stamp, stamp))
+
+
+def _image(house: House, layers: list[Digest], ago: float, repository: str = "app") -> Digest:
+    body = json.dumps(
+        {
+            "config": {"digest": layers[0]},
+            "layers": [{"digest": layer} for layer in layers[1:]],
+        }
+    ).encode()
+    digest = house.fill(repository, body, Kind.MANIFEST)
+    _used(house, repository, digest, ago, Kind.MANIFEST)
+    return digest
+
+
+def _survey(house: House) -> None:
+    Survey(house.usage, house.candidates, house.ranking, threading.Event()).run(house.pace())
+
+
+def _size(house: House, digest: Digest) -> int:
+    return occupied(os.stat(house.layout.blob(digest)))
+
+
+def test_the_least_recently_used_goes_first_and_no_more_than_is_wanted(house: House) -> None:
+    second, first, third = (
+        _fill(house, seed, ago) for seed, ago in (("b", _SECOND), ("a", _FIRST), ("c", _THIRD))
+    )
+    _survey(house)
+    size = _size(house, first)
+    assert house.eviction.make_room(1) == size
+    assert [house.has("app", digest) for digest in (first, second, third)] == [False, True, True]
+    assert house.eviction.make_room(1) == size
+    assert [house.has("app", digest) for digest in (first, second, third)] == [False, False, True]
+
+
+def test_what_was_used_since_the_survey_goes_in_its_new_turn(house: House) -> None:
+    used, unused = _fill(house, "a", _FIRST), _fill(house, "b", _SECOND)
+    _survey(house)
+    _used(house, "app", used, _THIRD)
+    house.eviction.make_room(1)
+    assert (house.has("app", used), house.has("app", unused)) == (True, False)
+    house.eviction.make_room(1)
+    assert not house.has("app", used)
+
+
+def test_what_was_used_a_moment_ago_stays(house: House) -> None:
+    digest = _fill(house, "a", JUST_USED / 2)
+    _survey(house)
+    assert house.eviction.make_room(_MUCH) == 0
+    assert house.has("app", digest)
+
+
+def test_what_is_being_read_stays_and_goes_when_it_is_not(house: House) -> None:
+    read, other = _fill(house, "a", _FIRST), _fill(house, "b", _SECOND)
+    _survey(house)
+    opened = house.blobs.open(read)
+    assert opened is not None
+    house.eviction.make_room(1)
+    assert (house.has("app", read), house.has("app", other)) == (True, False)
+    opened.close()
+    house.age(JUST_USED + 1)
+    _survey(house)
+    house.eviction.make_room(1)
+    assert not house.has("app", read)
+
+
+def test_who_opens_a_file_while_it_is_looked_at_only_waits(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            assert path.read_bytes() == b"x"
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        answers = {is_being_read(str(path)) for _ in range(5000)}
+    finally:
+        stop.set()
+        reader.join()
+    assert False in answers
+    assert not is_being_read(str(tmp_path / "none"))
+
+
+def test_what_is_being_filled_keeps_its_blob(house: House) -> None:
+    digest = _fill(house, "a", _FIRST)
+    _survey(house)
+    claim = house.claims.acquire(house.layout.fill(digest))
+    assert claim is not None
+    assert house.eviction.make_room(_MUCH) == 0
+    assert house.blobs.size(digest) is not None
+    claim.release()
+
+
+def test_an_image_goes_whole_and_one_used_later_keeps_all_its_layers(house: House) -> None:
+    """The layers are older than either manifest: a client that has them asks for manifests only."""
+    shared, of_old, of_new = (_fill(house, seed, _FIRST) for seed in "abc")
+    old = _image(house, [shared, of_old], _SECOND)
+    new = _image(house, [shared, of_new], _THIRD)
+    house.tags.point(_APP, Tag("old"), old)
+    house.tags.point(_APP, Tag("new"), new)
+    _survey(house)
+    house.eviction.make_room(_size(house, old) + 1)
+    assert not house.has("app", old, Kind.MANIFEST)
+    assert [house.has("app", layer) for layer in (shared, of_old, of_new)] == [True, False, True]
+    assert house.has("app", new, Kind.MANIFEST)
+    assert house.tags.names(_APP) == [Tag("new")]
+    house.eviction.make_room(_MUCH)
+    assert list(house.blobs.condemned())
+    assert not Path(house.layout.repositories, "app").exists()
+
+
+def test_layers_follow_a_manifest_that_was_used_since_the_survey(house: House) -> None:
+    layer, other = _fill(house, "a", _FIRST), _fill(house, "b", _SECOND)
+    manifest = _image(house, [layer], _FIRST)
+    _survey(house)
+    _used(house, "app", manifest, _THIRD, Kind.MANIFEST)
+    house.eviction.make_room(1)
+    assert (house.has("app", layer), house.has("app", other)) == (True, False)
+
+
+def test_layers_follow_a_manifest_that_came_since_the_survey(house: House) -> None:
+    layer, other = _fill(house, "a", _FIRST), _fill(house, "b", _SECOND)
+    _survey(house)
+    manifest = _image(house, [layer], _THIRD)
+    _arrivals(house, f"manifest:app@{manifest}").settle()
+    house.eviction.make_room(1)
+    assert (house.has("app", layer), house.has("app", other)) == (True, False)
+
+
+def test_a_blob_that_another_repository_has_goes_with_its_last_link(house: House) -> None:
+    digest = _fill(house, "a", _FIRST)
+    _fill(house, "a", _THIRD, "other")
+    between = _fill(house, "b", _SECOND)
+    _survey(house)
+    assert house.eviction.make_room(1) == _size_of(house, between)
+    assert not house.has("app", digest)
+    assert house.has("other", digest)
+    assert house.blobs.size(digest) is not None
+    house.eviction.make_room(1)
+    assert house.blobs.size(digest) is None
+
+
+def _size_of(house: House, digest: Digest) -> int:
+    (condemned,) = [each for each in house.blobs.condemned() if each.digest == digest]
+    return occupied(os.stat(condemned.path))
+
+
+def _arrivals(house: House, *keys: str) -> Arrivals:
+    arrivals = Arrivals(house.usage, house.ranking, house.links, house.tags, house.blobs)
+    for key in keys:
+        arrivals.hear(FillCommitted(key=key))
+    return arrivals
+
+
+def test_what_arrives_is_counted_once_and_ranked_without_another_survey(house: House) -> None:
+    _survey(house)
+    layer = house.fill("app", content_of("a"))
+    manifest = _image(house, [layer], 0.0)
+    house.tags.point(_APP, Tag("v1"), manifest)
+    told = (f"blob:app@{layer}", "tag:app:v1", f"blob:app@{layer}", "tag:app:v1", "exists:x", "?:@")
+    _arrivals(house, *told).settle()
+    assert house.usage.blobs == _size(house, layer) + _size(house, manifest)
+    assert house.eviction.make_room(_MUCH) == 0
+    house.eviction._just_used = -1.0
+    house.eviction.make_room(_MUCH)
+    assert house.usage.blobs == 0
+    assert house.tags.names(_APP) == []
+
+
+def _now(house: House) -> float:
+    return house.claims.now()
+
+
+def test_the_count_is_the_same_with_and_without_a_walk(house: House) -> None:
+    """Whatever comes, goes and comes back while a walk runs or between two."""
+    first = house.fill("app", content_of("before"))
+    _survey(house)
+    for seed in ("a", "b", "c"):
+        house.usage.arrived(house.fill("app", content_of(seed)))
+    house.usage.arrived(first)
+    house.links.remove(Kind.LAYER, _APP, first)
+    house.vacuum.condemn_unreferenced(first)
+    assert house.usage.trash == _size_of(house, first)
+    house.fill("app", content_of("before"))
+    house.usage.arrived(first)
+    kept = (house.usage.blobs, house.usage.trash)
+    _survey(house)
+    assert (house.usage.blobs, house.usage.trash) == kept
+    assert house.trash.make_room(1) == kept[1]
+    assert house.usage.trash == 0
+
+
+def test_a_blob_that_comes_back_from_the_trash_is_counted_back(house: House) -> None:
+    digest = house.fill("app", content_of("a"))
+    _survey(house)
+    size = house.usage.blobs
+    path = house.blobs.condemn(digest, house.claims.now())
+    assert path is not None
+    house.usage.condemned(digest, path)
+    assert (house.usage.blobs, house.usage.trash) == (0, size)
+    house.trash.empty()
+    assert (house.usage.blobs, house.usage.trash) == (size, 0)
+
+
+def test_a_download_counts_with_its_full_size_from_the_beginning(house: House) -> None:
+    fill = Fill(house.layout, Digest.of(b"to come"))
+    os.makedirs(fill.folder)
+    Path(fill.spool(Epoch(1, 1))).write_bytes(b"x" * 10_000)
+    assert house.usage.in_flight() == 12_288
+    fill.start(Epoch(1, 1), 5_000_000)
+    assert house.usage.in_flight() == 5_000_000
+
+
+def test_the_oldest_of_the_trash_is_removed_before_its_grace_is_over(house: House) -> None:
+    old, new, wanted = (house.fill("app", content_of(seed)) for seed in "abc")
+    _survey(house)
+    house.vacuum.remove_link(Kind.LAYER, _APP, old, last_use=_now(house) + 1)
+    house.age(GRACE / 2)
+    house.vacuum.remove_link(Kind.LAYER, _APP, new, last_use=_now(house) + 1)
+    # A janitor died before it had looked again.
+    house.blobs.condemn(wanted, _now(house) - GRACE)
+    house.trash.make_room(1)
+    assert [condemned.digest for condemned in house.blobs.condemned()] == [new]
+    assert house.blobs.size(wanted) is not None
+
+
+def _limit(house: House, *, is_local: bool = True, **limits: float) -> SizeLimit:
+    """One that is in charge, with a survey done."""
+    limit = SizeLimit(
+        house.layout,
+        Limits(**limits),  # type: ignore[arg-type]
+        house.usage,
+        _arrivals(house),
+        house.ranking,
+        house.eviction,
+        house.trash,
+        house.claims,
+        is_adopted=house.adoption.is_complete,
+        is_local=is_local,
+    )
+    limit.is_in_charge()
+    _survey(house)
+    return limit
+
+
+def test_nothing_goes_before_the_limit_and_enough_of_it_beyond(house: House) -> None:
+    digests = [_fill(house, str(number), _FIRST - number) for number in range(20)]
+    _survey(house)
+    size = _size(house, digests[0])
+    roomy = _limit(house, maxsize=22 * size, lowwater=0.9)
+    assert roomy.excess() <= 0
+    roomy()
+    roomy.close()
+    assert all(house.has("app", digest) for digest in digests)
+    _limit(house, maxsize=20 * size, lowwater=0.5)()
+    assert [house.has("app", digest) for digest in digests] == [False] * 10 + [True] * 10
+    assert list(house.blobs.condemned()) == []
+
+
+def test_room_is_made_for_what_is_still_to_arrive(house: House) -> None:
+    digests = [_fill(house, str(number), _FIRST - number) for number in range(10)]
+    _survey(house)
+    size = _size(house, digests[0])
+    fill = Fill(house.layout, Digest.of(b"to come"))
+    os.makedirs(fill.folder)
+    fill.start(Epoch(1, 1), 5 * size)
+    _limit(house, maxsize=10 * size, lowwater=1.0)()
+    assert [house.has("app", digest) for digest in digests] == [False] * 5 + [True] * 5
+
+
+def test_on_a_shared_file_system_the_trash_keeps_its_grace(house: House) -> None:
+    digests = [_fill(house, str(number), _FIRST - number) for number in range(4)]
+    _survey(house)
+    size = _size(house, digests[0])
+    limit = _limit(house, is_local=False, maxsize=2 * size, lowwater=1.0)
+    limit()
+    assert len(list(house.blobs.condemned())) == 2
+    limit()
+    assert len(list(house.blobs.condemned())) == 2
+
+
+def test_free_space_is_kept_whoever_takes_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = [_fill(house, str(number), _FIRST - number) for number in range(4)]
+    _survey(house)
+    size = _size(house, digests[0])
+    free = 10 * size
+    monkeypatch.setattr("common.filesystem.free", lambda _: free)
+    limit = _limit(house, minfree=10 * size, lowwater=0.8)
+    assert limit.excess() == 0
+    free -= 1
+    limit()
+    assert [house.has("app", digest) for digest in digests] == [False] * 3 + [True]
+
+
+def test_nothing_goes_while_not_all_links_are_known(tmp_path: Path) -> None:
+    house = House(tmp_path, is_adopted=False)
+    digest = _fill(house, "a", _FIRST)
+    _survey(house)
+    limit = _limit(house, maxsize=1)
+    limit()
+    assert house.has("app", digest)
+    house.adoption.record(_now(house) + 1, {})
+    limit()
+    assert not house.has("app", digest)
+
+
+def test_of_two_janitors_one_makes_room_until_it_ends(house: House) -> None:
+    digest = _fill(house, "a", _FIRST)
+    first = _limit(house, maxsize=10**6)
+    second = _limit(house, maxsize=1)
+    asked: list[bool] = []
+    second.on_shortage = lambda: asked.append(True)
+    second()
+    assert house.has("app", digest)
+    assert (first.holds(), second.holds(), asked) == (True, False, [])
+    first.close()
+    second()
+    # What the first has removed is not known here: nothing goes before there is a new count.
+    assert house.has("app", digest)
+    assert (second.holds(), asked) == (True, [True])
+    _survey(house)
+    second()
+    assert not house.has("app", digest)
+    second.close()
+
+
+def test_who_was_held_up_for_longer_than_its_lease_is_no_longer_in_charge(house: House) -> None:
+    limit = _limit(house, maxsize=1)
+    Path(house.layout.claim("size"), "claim.2").touch()
+    limit()
+    assert not limit.holds()
+
+
+def test_a_survey_is_asked_for_when_the_candidates_run_out(house: House) -> None:
+    asked: list[bool] = []
+    limit = _limit(house, maxsize=1)
+    limit.on_shortage = lambda: asked.append(True)
+    limit()
+    assert asked == []
+    house.usage.arrived(_fill(house, "a", _FIRST))
+    limit()
+    assert asked == [True]
+
+
+def _runs_low(house: House) -> bool:
+    return house.ranking.runs_low
+
+
+def test_of_many_candidates_the_oldest_are_kept_in_mind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (candidates, ranking):
+        monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(ranking, "_FEW", 2)
+    digests = [_fill(house, str(number), _FIRST - number) for number in range(6)]
+    _survey(house)
+    assert not _runs_low(house)
+    # Newer than the newest that is kept: others that are not kept may have to go before.
+    house.ranking.add(Candidate(_now(house), True, _APP, digests[0]))
+    house.eviction.make_room(_MUCH)
+    assert [house.has("app", digest) for digest in digests] == [False] * 3 + [True] * 3
+    assert _runs_low(house)
+    _survey(house)
+    house.eviction.make_room(_MUCH)
+    assert not any(house.has("app", digest) for digest in digests)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"layers": 7}', b'{"layers": [7, {"digest": "x"}, {"digest": 7}]}'],
+)
+def test_what_is_no_manifest_has_no_layers(house: House, body: bytes) -> None:
+    assert list(contents(house.blobs, house.fill("app", body, Kind.MANIFEST))) == []
+
+
+_MOUNTS = """\
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/a rw
+22 21 0:20 / /srv/shared rw - nfs4 server:/export rw
+23 22 8:2 / /srv/shared/own\\040disk rw - xfs /dev/b rw
+24 21 0:21 / /srv/fuse rw - fuse.sshfs host: rw
+25 21 0:22 / /srv/sharedelse rw - tmpfs none rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("/var/lib/registry", True),
+        ("/srv/shared", False),
+        ("/srv/shared/registry", False),
+        ("/srv/shared/own disk/registry", True),
+        ("/srv/fuse/registry", False),
+        ("/srv/sharedelse", True),
+    ],
+)
+def test_local_file_systems_are_told_from_shared_ones(
+    tmp_path: Path, folder: str, expected: bool
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(_MOUNTS)
+    assert is_local(folder, str(mounts)) is expected
+
+
+def test_events_of_other_kinds_are_not_arrivals(house: House) -> None:
+    arrivals = _arrivals(house)
+    arrivals.hear(FillStarted(key="blob:app@x", digest=Digest.of(b"")))
+    arrivals.settle()
+    assert house.eviction.make_room(_MUCH) == 0
