@@ -17,6 +17,7 @@ from common.broker.embedded.schema import prepare
 from common.errors import BrokerUnavailable
 from common.messages import Queue
 from tests.common.broker_parts import Brokers, Gate, Recorder, event, expiry, job
+from tests.parts.disk import disk_at
 from tests.waiting import until
 
 WORK = (Queue.INTERACTIVE, Queue.PREFETCH)
@@ -69,6 +70,26 @@ def test_everything_of_the_queue_may_be_removed_under_running_processes(tmp_path
     begun = time.monotonic()
     brokers.close()
     assert time.monotonic() - begun < 2
+
+
+def test_who_begins_on_a_disk_that_has_failed_waits_for_a_better_one(tmp_path: Path) -> None:
+    with disk_at(tmp_path / "disk") as disk:
+        brokers = Brokers(f"sqlite://{disk.path}/queue.db", tmp_path)
+        # One that is dead and cannot be removed: a lock is taken on a file opened for writing.
+        owners = disk.path / "owners"
+        owners.mkdir()
+        (owners / "1-dead").touch()
+        os.sync()
+        disk.fail()
+        handler = Recorder()
+        consumer = brokers.open()
+        consumer.consume(WORK, 1, handler)
+        with pytest.raises(BrokerUnavailable):
+            consumer.publish(Queue.INTERACTIVE, job("lost")).result(10)
+        disk.repair()
+        consumer.publish(Queue.INTERACTIVE, job("kept")).result(10)
+        handler.until(1)
+        brokers.close()
 
 
 def test_a_removed_file_with_its_log_left_behind_is_not_brought_back(

@@ -4,7 +4,6 @@ import os
 import select
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,7 +39,10 @@ class Mailbox:
         # Readable once we close: shutting the socket down would not wake its reader, with nobody
         # at the other end, and a datagram needs a path that may have been removed.
         self._ended = os.eventfd(0)
-        self._socket = self._bind()
+        # None: it could not be made yet, on a disk that has failed.
+        self._socket: socket.socket | None = None
+        with suppress(OSError):
+            self._socket = self._bind()
         self._thread = threading.Thread(target=self._loop, name=f"mailbox {kind}", daemon=True)
         self._thread.start()
 
@@ -49,7 +51,8 @@ class Mailbox:
         self._closing = True
         os.eventfd_write(self._ended, 1)
         self._thread.join()
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
         os.close(self._ended)
         with suppress(OSError):  # gone already, or on a disk that has become read-only
             (self._folder / self._name).unlink()
@@ -69,16 +72,15 @@ class Mailbox:
                 self._receive()
             except OSError as error:
                 log.warning("a mailbox cannot be read", error=str(error))
-                time.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+                self._until_ended(_PAUSE_AFTER_FAILURE_SECONDS)
             except Exception:
                 log.exception("a datagram could not be handled")
 
     def _receive(self) -> None:
-        # Not select(): a frontend has more than 1024 files open.
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        poll.register(self._ended, select.POLLIN)
-        ready = [descriptor for descriptor, _ in poll.poll(_LOOK_SECONDS * 1000)]
+        if self._socket is None:
+            self._socket = self._bind()
+            self._on_missed()
+        ready = self._until_ended(_LOOK_SECONDS, self._socket.fileno())
         if not ready:
             self._look()
         if self._socket.fileno() not in ready:
@@ -89,10 +91,19 @@ class Mailbox:
         elif data:
             self._on_data(data)
 
+    def _until_ended(self, seconds: float, *descriptors: int) -> list[int]:
+        """Those that can be read, waiting for one; at the end there is another one among them."""
+        # Not select(): a frontend has more than 1024 files open.
+        poll = select.poll()
+        for descriptor in (self._ended, *descriptors):
+            poll.register(descriptor, select.POLLIN)
+        return [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+
     def _look(self) -> None:
         if (self._folder / self._name).exists():
             return
         log.warning("a mailbox was removed, making it again")
         removed, self._socket = self._socket, self._bind()
-        removed.close()
+        if removed is not None:
+            removed.close()
         self._on_missed()

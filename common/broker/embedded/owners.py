@@ -35,7 +35,7 @@ class Owners:
             self._descriptor = None
 
     def is_dead(self, owner: str) -> bool:
-        """Whether no process stands behind `owner` any more."""
+        """Whether no process stands behind `owner` any more; False also when it cannot be known."""
         if owner == self.me:
             return False
         path = self._folder / owner
@@ -43,15 +43,17 @@ class Owners:
             descriptor = try_lock(path, create=False)
         except FileNotFoundError:
             return True
+        except OSError:  # a failing disk: leases run out all the same
+            return False
         if descriptor is None:
             return False
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             path.unlink()
         os.close(descriptor)
         return True
 
     def sweep(self) -> None:
-        """Remove the files of the dead."""
-        with suppress(FileNotFoundError):
+        """Remove the files of the dead, as far as the disk lets us."""
+        with suppress(OSError):
             for path in self._folder.iterdir():
                 self.is_dead(path.name)

@@ -90,7 +90,8 @@ class Post:
                 time.sleep(_PAUSE_SECONDS)
             except ConnectionRefusedError:
                 # Its process died without removing it.
-                (self._folder / name).unlink(missing_ok=True)
+                with suppress(OSError):
+                    (self._folder / name).unlink()
                 return True
             except OSError as error:
                 log.debug("datagram not sent", error=str(error))
