@@ -1,9 +1,11 @@
 # make run    entrepot on port 5000, with the packaged configuration or CONFIG=file
 # make test   lint, types and all tests; TESTS=path for some of them
+# make test-stack  deploy/compose.yml as containers, on a Docker or podman engine
+# make bench  entrepot beside docker-registry and nginx; BENCH="--quick --rows herd" for less
 # make demo   the main job, shown without the internet
 # make lock   the lock files anew; UPGRADE=--upgrade for newer versions
 
-.PHONY: run test demo lock
+.PHONY: run test test-stack bench demo lock
 
 run: .venv/runtime
 	exec .venv/bin/entrepot serve $(CONFIG)
@@ -11,11 +13,21 @@ run: .venv/runtime
 test: .venv/development
 	.ci/packages docker-registry=docker-registry rabbitmq-server=rabbitmq-server \
 	  skopeo=skopeo podman=podman crun=crun ctr=containerd openssl=openssl haproxy=haproxy \
-	  mkfs.ext4=e2fsprogs /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns
+	  mkfs.ext4=e2fsprogs /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
+	  prometheus=prometheus promtool=prometheus systemd-analyze=systemd nginx=nginx wrk=wrk
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest $(TESTS)
+
+test-stack: .venv/development
+	.ci/packages debootstrap=debootstrap iptables=iptables
+	.venv/bin/python -m pytest -s --timeout 1500 tests/stack/running.py
+
+bench: .venv/development
+	.ci/packages docker-registry=docker-registry nginx=nginx wrk=wrk haproxy=haproxy \
+	  rabbitmq-server=rabbitmq-server
+	.venv/bin/python -m bench $(BENCH)
 
 demo: .venv/runtime
 	.ci/packages docker-registry=docker-registry skopeo=skopeo

@@ -122,7 +122,7 @@ def measure_hits(few: Made, many: Made) -> None:
     """Ask both in turns."""
     chosen = random.Random(1)  # noqa: S311 - a choice, no secret
     with role(few, "frontend") as (_, port_few, _), role(many, "frontend") as (_, port_many, _):
-        clients = [(few, _connect(port_few)), (many, _connect(port_many))]
+        clients = [(few, connect(port_few)), (many, connect(port_many))]
         numbers = [[chosen.randrange(made.blobs) for _ in range(_SAMPLE)] for made, _ in clients]
         for title in ("first", "again"):
             taken: list[list[float]] = [[], []]
@@ -135,7 +135,8 @@ def measure_hits(few: Made, many: Made) -> None:
             connection.close()
 
 
-def _connect(port: int) -> http.client.HTTPConnection:
+def connect(port: int) -> http.client.HTTPConnection:
+    """A connection to a frontend that answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def answers() -> bool:
@@ -181,7 +182,7 @@ def measure_walks(made: Made) -> None:
             for walk in ("sweep", "survey"):
                 if f'"{walk} finished"' in text:
                     ended.setdefault(walk, time.monotonic() - begun)
-            return len(ended) == 2  # noqa: PLR2004 - both
+            return len(ended) == 2
 
         until(both_ended, _WALK_SECONDS, "the walks to end")
         memory = _status(process.pid, "VmHWM")

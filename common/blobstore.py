@@ -20,6 +20,7 @@ from common import logs
 from common.digest import Digest
 from common.durable import make_folder, move_into_place, remove_empty_folders, write_file
 from common.errors import ContentMismatch, InvalidDigest
+from common.metrics.catalogue import DAMAGED
 from common.paths import Layout
 from common.seals import Seal, Sizes, write_seal
 
@@ -200,6 +201,7 @@ class FileBlobStore:
         except OSError as error:
             log.error("a damaged blob stays", digest=digest, reason=error.strerror)  # noqa: TRY400
             return False
+        DAMAGED.of().add()
         log.warning("damaged blob put aside", digest=digest)
         return True
 

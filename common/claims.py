@@ -86,9 +86,31 @@ class Claims:
             top, free = self._look(folder)
             if not free:
                 return None
-            claim = _create(folder, top + 1)
+            claim = self._create(folder, top + 1)
             if claim is not None:
                 return self._settle(claim)
+
+    def _create(self, folder: str, generation: int) -> Claim | None:
+        path = f"{folder}/{_NAME}{generation}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            # Nothing of it is synced: whoever holds it is gone after a power cut.
+            fd = in_folder(
+                folder, lambda: os.open(path, flags, 0o644), fleeting_below=self._layout.own
+            )
+        except FileExistsError:
+            return None
+        # Until this is written the claim counts as held by somebody unknown, until its lease is
+        # over.
+        try:
+            os.write(fd, this_process().encode())
+        except OSError:
+            os.close(fd)
+            with suppress(OSError):
+                remove_file(path)
+                os.rmdir(folder)
+            raise
+        return Claim(folder, generation, fd)
 
     def is_held(self, folder: str) -> bool:
         """Whether somebody who lives works there."""
@@ -159,22 +181,3 @@ def generations(folder: str) -> list[int]:
         return []
     suffixes = [name.removeprefix(_NAME) for name in names if name.startswith(_NAME)]
     return [int(suffix) for suffix in suffixes if suffix.isdecimal()]
-
-
-def _create(folder: str, generation: int) -> Claim | None:
-    path = f"{folder}/{_NAME}{generation}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        fd = in_folder(folder, lambda: os.open(path, flags, 0o644))
-    except FileExistsError:
-        return None
-    # Until this is written the claim counts as held by somebody unknown, until its lease is over.
-    try:
-        os.write(fd, this_process().encode())
-    except OSError:
-        os.close(fd)
-        with suppress(OSError):
-            remove_file(path)
-            os.rmdir(folder)
-        raise
-    return Claim(folder, generation, fd)

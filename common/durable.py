@@ -1,10 +1,16 @@
-"""Files that are there whole or not at all, also after a power cut."""
+"""Files that are there whole or not at all, also after a power cut.
+
+Syncs cost more than all else about a small file, so none is made that is not needed: what means
+nothing after a power cut is written as *fleeting*, and folders that one piece of work changes are
+synced together at its end.
+"""
 
 import itertools
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -16,6 +22,9 @@ _counter = itertools.count()
 # Somebody may remove an empty folder between our making it and our using it; this often in a row
 # is no race any more. Making folders takes syncs, removing them none: so a few will not do.
 _ATTEMPTS = 20
+
+# The folders that are to be synced when the current piece of work is done, in order.
+_PUT_OFF: ContextVar[dict[str, None] | None] = ContextVar("put_off", default=None)
 
 
 def unique_name() -> str:
@@ -46,15 +55,41 @@ def write_file(
         raise
 
 
-def _write_new(path: str, content: bytes, folder: str, prepare: Callable[[int], object]) -> None:
-    os.makedirs(folder, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+def write_fleeting_file(path: str, content: bytes, *, temporary: str, below: str) -> None:
+    """As `write_file`, for what means nothing after a power cut: nothing is synced.
+
+    Folders are made as `make_folder` does with `fleeting_below`.
+    """
+    scratch = f"{temporary}/{unique_name()}"
+    try:
+        _write_new(scratch, content, temporary, lambda _fd: None, sync=False)
+        folder = os.path.dirname(path)
+        in_folder(folder, lambda: os.rename(scratch, path), fleeting_below=below)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(scratch)
+        raise
+
+
+def _write_new(
+    path: str,
+    content: bytes,
+    folder: str,
+    prepare: Callable[[int], object],
+    *,
+    sync: bool = True,
+) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    # What lies in the temporary folder means nothing after a power cut, and neither does it.
+    beside = os.path.dirname(folder)
+    fd = in_folder(folder, lambda: os.open(path, flags, 0o644), fleeting_below=beside)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(fd, view) :]
         prepare(fd)
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
     finally:
         os.close(fd)
 
@@ -69,35 +104,69 @@ def move_into_place(source: str, target: str) -> None:
     sync_folder(folder)
 
 
-def in_folder(folder: str, action: Callable[[], _T]) -> _T:
-    """Do `action` with `folder` made first; again when somebody removes it in between."""
+def in_folder(folder: str, action: Callable[[], _T], *, fleeting_below: str = "") -> _T:
+    """Do `action`, with `folder` made where it is missing; again when somebody removes it.
+
+    `fleeting_below` as for `make_folder`. FileNotFoundError from `action` is taken for a missing
+    folder, and raised when it is not that.
+    """
     for _ in range(_ATTEMPTS):
         with suppress(FileNotFoundError):
-            make_folder(folder)
             return action()
-    make_folder(folder)
+        with suppress(FileNotFoundError):  # removed again meanwhile, or its parent
+            make_folder(folder, fleeting_below=fleeting_below)
     return action()
 
 
-def make_folder(folder: str) -> None:
-    """Make `folder` and its parents, durably."""
+def make_folder(folder: str, *, fleeting_below: str = "") -> None:
+    """Make `folder` and its parents, durably but for those below the folder `fleeting_below`."""
     if os.path.isdir(folder):
         return
     parent = os.path.dirname(folder)
-    make_folder(parent)
+    make_folder(parent, fleeting_below=fleeting_below)
     try:
         os.mkdir(folder)
     except FileExistsError:
         return
     except FileNotFoundError:  # the parent was empty and has just been tidied away
-        make_folder(parent)
+        make_folder(parent, fleeting_below=fleeting_below)
         with suppress(FileExistsError):
             os.mkdir(folder)
-    sync_folder(parent)
+    if not (fleeting_below and folder.startswith(f"{fleeting_below}/")):
+        sync_folder(parent)
+
+
+@contextmanager
+def syncing_together() -> Iterator[None]:
+    """Have the folders that are changed within synced at the end, each once.
+
+    A file system writes its journal once for them all then, where it would for each one. Within,
+    what is done is seen by everybody at once and survives the process; only after the end does it
+    survive a power cut. Content is synced before its rename as ever.
+    """
+    if _PUT_OFF.get() is not None:
+        yield
+        return
+    folders: dict[str, None] = {}
+    token = _PUT_OFF.set(folders)
+    try:
+        yield
+    finally:
+        _PUT_OFF.reset(token)
+        # After a failure too: others find the folders made, and rely on them.
+        for folder in folders:
+            sync_folder(folder)
 
 
 def sync_folder(folder: str) -> None:
-    """Make what was created, renamed or removed in `folder` last; gone already is fine."""
+    """Make what was created, renamed or removed in `folder` last; gone already is fine.
+
+    Within `syncing_together`: at its end.
+    """
+    put_off = _PUT_OFF.get()
+    if put_off is not None:
+        put_off[folder] = None
+        return
     with suppress(FileNotFoundError):
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

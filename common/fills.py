@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.digest import Digest
-from common.durable import remove_file, write_file
+from common.durable import remove_file, write_fleeting_file
 from common.errors import InvalidName
 from common.paths import Layout, name_hash
 from common.reference import RepositoryName
@@ -63,7 +63,7 @@ class Fill:
         """Look at the fill of `digest`."""
         self.digest = digest
         self.folder = layout.fill(digest)
-        self._temporary = layout.temporary
+        self._layout = layout
 
     def exists(self) -> bool:
         """Whether there is anything of it."""
@@ -71,7 +71,7 @@ class Fill:
 
     def admit(self, repository: RepositoryName) -> None:
         """Note that the upstream has said the repository has this blob."""
-        write_file(self._member(repository), repository.encode(), temporary=self._temporary)
+        self._write(self._member(repository), repository.encode())
 
     def admits(self, repository: RepositoryName) -> bool:
         """Whether the repository is known to have this blob."""
@@ -100,7 +100,7 @@ class Fill:
     def start(self, epoch: Epoch, size: int | None) -> None:
         """Tell that bytes are coming, and how many in all."""
         content = json.dumps({"size": size}).encode()
-        write_file(f"{self.folder}/started.{epoch}", content, temporary=self._temporary)
+        self._write(f"{self.folder}/started.{epoch}", content)
 
     def started(self) -> Started | None:
         """The newest spool whose bytes are coming; None when there is none (yet)."""
@@ -129,6 +129,11 @@ class Fill:
 
     def _member(self, repository: RepositoryName) -> str:
         return f"{self.folder}/member.{name_hash(repository)}"
+
+    def _write(self, path: str, content: bytes) -> None:
+        # What a power cut leaves of a fill is hashed, or asked for, again.
+        layout = self._layout
+        write_fleeting_file(path, content, temporary=layout.temporary, below=layout.own)
 
     def _names(self, prefix: str) -> list[str]:
         try:

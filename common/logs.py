@@ -58,8 +58,10 @@ def set_up(level: str, formatter: str, **fields: Any) -> None:
     """Route all logging, the libraries' included, to stderr.
 
     `level` is distribution's (`error`, `warn`, `info`, `debug`), `formatter` is `text`, `json` or
-    `logstash`; `fields` stand in every line (`log.fields`).
+    `logstash`, empty for `text` on a terminal and `json` elsewhere; `fields` stand in every line
+    (`log.fields`).
     """
+    formatter = formatter or ("text" if sys.stderr.isatty() else "json")
     threshold = {"warn": logging.WARNING}.get(level) or logging.getLevelNamesMapping()[
         level.upper()
     ]

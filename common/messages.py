@@ -5,7 +5,8 @@ Every field that becomes a path or a URL is validated when it is decoded, as if 
 it: whoever can write to the queue must not thereby be able to write anywhere else.
 
 Jobs have a `key`: equal keys ask for the same thing, so they are queued and run once, and the
-events that answer a job carry its key.
+events that answer a job carry its key. `request_id`, `traceparent` and `tracestate` say for whom it
+was first asked for, and mean nothing to whoever does it.
 """
 
 import json
@@ -18,6 +19,7 @@ from common.digest import Digest
 from common.errors import InvalidInput, UndecodableMessage
 from common.reference import RepositoryName, Tag
 from common.source import Source
+from common.tracing.context import parse
 
 VERSION = 1
 
@@ -44,6 +46,8 @@ class FetchBlob:
     source: Source
     digest: Digest
     request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def key(self) -> str:
@@ -58,6 +62,8 @@ class CheckBlob:
     source: Source
     digest: Digest
     request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def key(self) -> str:
@@ -72,6 +78,8 @@ class FetchManifest:
     source: Source
     digest: Digest
     request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def key(self) -> str:
@@ -86,6 +94,8 @@ class ResolveTag:
     source: Source
     tag: Tag
     request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def key(self) -> str:
@@ -99,6 +109,8 @@ class ListTags:
 
     source: Source
     request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def key(self) -> str:
@@ -115,11 +127,29 @@ class ListReferrers:
     source: Source
     digest: Digest
     request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
 
     @property
     def key(self) -> str:
         """`referrers:<stored repository>@<digest>`."""
         return f"referrers:{self.source.stored}@{self.digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefetch:
+    """Have fetched what this manifest lists, which a client has just been given; nobody waits."""
+
+    source: Source
+    digest: Digest
+    request_id: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
+
+    @property
+    def key(self) -> str:
+        """`prefetch:<stored repository>@<digest>`."""
+        return f"prefetch:{self.source.stored}@{self.digest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +159,7 @@ class ExpireLink:
     source: Source
     digest: Digest
     kind: Kind
+    request_id: str = ""
 
     @property
     def key(self) -> str:
@@ -142,6 +173,7 @@ class ExpireTag:
 
     source: Source
     tag: Tag
+    request_id: str = ""
 
     @property
     def key(self) -> str:
@@ -188,6 +220,14 @@ class FillFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FillDropped:
+    """A prefetch of `key` came to nothing, which says nothing of `key`: who waits for it asks again."""
+
+    key: str
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageFull:
     """A fill found no room: janitors look at once for what can go."""
 
@@ -195,10 +235,12 @@ class StorageFull:
     digest: Digest | None = None
 
 
-Job: TypeAlias = FetchBlob | CheckBlob | FetchManifest | ResolveTag | ListTags | ListReferrers
+Job: TypeAlias = (
+    FetchBlob | CheckBlob | FetchManifest | ResolveTag | ListTags | ListReferrers | Prefetch
+)
 Expiry: TypeAlias = ExpireLink | ExpireTag
 Message: TypeAlias = Job | Expiry
-Event: TypeAlias = FillStarted | FillCommitted | FillFailed | StorageFull
+Event: TypeAlias = FillStarted | FillCommitted | FillFailed | FillDropped | StorageFull
 
 
 class _Wire:
@@ -211,6 +253,7 @@ class _Wire:
         "resolve-tag": ResolveTag,
         "list-tags": ListTags,
         "list-referrers": ListReferrers,
+        "prefetch": Prefetch,
         "expire-link": ExpireLink,
         "expire-tag": ExpireTag,
     }
@@ -218,6 +261,7 @@ class _Wire:
         "fill-started": FillStarted,
         "fill-committed": FillCommitted,
         "fill-failed": FillFailed,
+        "fill-dropped": FillDropped,
         "storage-full": StorageFull,
     }
 
@@ -323,6 +367,11 @@ def _whole(wire: Any) -> int:
     return number
 
 
+def _traceparent(wire: Any) -> str:
+    trace = parse(_text(wire))
+    return "" if trace is None else trace.traceparent
+
+
 def _status(wire: Any) -> int:
     status = _whole(wire)
     if not 400 <= status <= 599:  # noqa: PLR2004 - RFC 9110, sections 15.5 and 15.6
@@ -337,6 +386,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "kind": Kind,
     "key": _text,
     "request_id": _text,
+    "traceparent": _traceparent,
+    "tracestate": _text,
     "status": _status,
     "code": _text,
     "message": _text,

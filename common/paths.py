@@ -23,6 +23,7 @@ The registry's tree is distribution's (registry/storage/paths.go), to the letter
         quarantine/<alg>.<hex>                    blobs found damaged, for people to look at
         adopted                                   all links have references; mtime: when last looked
         upstreams/<name>.json                     until when an upstream wants to be left alone
+        processes/<role>.<unique name>            who is alive; mtime: when it last said so
         scrubbed                                  mtime: when the last scrub of all blobs began
         tmp/                                      files about to be renamed into place
         queue/                                    the embedded broker's
@@ -63,6 +64,7 @@ class Layout:
         self.scrubbed = f"{self.own}/scrubbed"
         self.temporary = f"{self.own}/tmp"
         self.upstreams = f"{self.own}/upstreams"
+        self.processes = f"{self.own}/processes"
 
     def blob_folder(self, digest: Digest) -> str:
         """The folder of a blob's data."""

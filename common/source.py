@@ -1,5 +1,6 @@
 """Where a repository comes from, and under which name it is stored here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from common.reference import RepositoryName
@@ -26,3 +27,14 @@ class Source:
         if self.upstream == DEFAULT_UPSTREAM:
             return self.repository
         return RepositoryName(f"{self.upstream}/{self.repository}")
+
+
+def source_of(stored: RepositoryName, upstreams: Iterable[str]) -> Source:
+    """Where the repository stored under this name came from, given the names that there are.
+
+    Of two names of which one leads the other, the longer one is meant.
+    """
+    for name in sorted(filter(None, upstreams), key=len, reverse=True):
+        if stored.startswith(f"{name}/"):
+            return Source(name, RepositoryName(stored[len(name) + 1 :]))
+    return Source(DEFAULT_UPSTREAM, stored)

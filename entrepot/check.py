@@ -1,5 +1,6 @@
 """`entrepot check`: what is wrong with a configuration, what is doubtful, and what it comes to."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from common.config import load, show
 from common.errors import ConfigError
 from entrepot.advice import advise
 from entrepot.defaults import packaged
+from entrepot.hints import hints
 from frontend import entrance
 
 FINE = 0
@@ -19,7 +21,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def check(path: str | None, environ: Mapping[str, str]) -> int:
-    """Problems and warnings to standard error, the effective configuration to standard output.
+    """Problems, warnings and advice to standard error, the effective configuration to standard output.
 
     Returns the exit status. Needs no network, and changes nothing.
     """
@@ -32,6 +34,10 @@ def check(path: str | None, environ: Mapping[str, str]) -> int:
         return UNUSABLE
     for warning in (*loaded.warnings, *advise(loaded.config, _mounts())):
         print(f"warning: {warning}", file=sys.stderr)
+    file = path or environ.get("REGISTRY_CONFIGURATION_PATH")
+    cores = len(os.sched_getaffinity(0))
+    for hint in hints(loaded.config, environ, cores=cores, path=file):
+        print(f"advice: {hint}", file=sys.stderr)
     print(show(loaded.config), end="")
     return FINE
 

@@ -8,6 +8,7 @@ from setproctitle import setproctitle
 
 from common import logs
 from common.config import Config
+from common.metrics.folders import counted_together
 from entrepot.address import Address, address_of
 from entrepot.child import ChildSpec
 from entrepot.configuration import SUPERVISED
@@ -35,14 +36,15 @@ def run(config: Config, path: str | None) -> int:
     if not _becomes_free(address):
         log.error("the address is taken by another program", address=address.configured)
         return 1
-    supervisor = Supervisor(
-        child_specs(config, path, address),
-        drain=config.http.draintimeout,
-        probe=Probe(address),
-        on_ready=lambda: log.info("entrepot serves", address=str(address)),
-    )
-    log.info("starting", pid=os.getpid(), rootdirectory=config.storage.rootdirectory)
-    status = supervisor.run()
+    with counted_together(config) as counted:
+        supervisor = Supervisor(
+            child_specs(counted, path, address),
+            drain=config.http.draintimeout,
+            probe=Probe(address),
+            on_ready=lambda: log.info("entrepot serves", address=str(address)),
+        )
+        log.info("starting", pid=os.getpid(), rootdirectory=config.storage.rootdirectory)
+        status = supervisor.run()
     log.info("stopped", status=status)
     return status
 
@@ -50,6 +52,8 @@ def run(config: Config, path: str | None) -> int:
 def child_specs(config: Config, path: str | None, address: Address) -> list[ChildSpec]:
     """The processes of one machine. `address` has a port of its own, also where `http.addr` says 0."""
     environment = {SUPERVISED: "1"}
+    if config.http.debug.prometheus.folder:
+        environment["REGISTRY_HTTP_DEBUG_PROMETHEUS_FOLDER"] = config.http.debug.prometheus.folder
     if not address.path:
         environment["REGISTRY_HTTP_ADDR"] = address.configured
     fetchers = [f"fetcher {number}" for number in range(1, config.fetcher.processes + 1)]

@@ -3,6 +3,8 @@
 from concurrent.futures import Future
 from typing import Protocol
 
+import structlog
+
 from common import logs
 from common.digest import Digest
 from common.messages import (
@@ -56,15 +58,21 @@ class Announcer:
 
     def link_expires(self, source: Source, digest: Digest, kind: Kind) -> None:
         """Have the janitor look at a new link when its life is over."""
-        self._expires(source, ExpireLink(source=source, digest=digest, kind=kind))
+        self._expires(
+            source, ExpireLink(source=source, digest=digest, kind=kind, request_id=_asked())
+        )
 
     def tag_expires(self, source: Source, tag: Tag) -> None:
         """Have the janitor look at a tag when its life is over."""
-        self._expires(source, ExpireTag(source=source, tag=tag))
+        self._expires(source, ExpireTag(source=source, tag=tag, request_id=_asked()))
 
     def hand_on(self, source: Source, digest: Digest) -> None:
         """Have a blob fetched for a repository that waited for a fill that failed."""
         self._publish(Queue.INTERACTIVE, FetchBlob(source=source, digest=digest), 0.0)
+
+    def fetch_ahead(self, job: FetchBlob) -> None:
+        """Have a blob fetched that nobody waits for."""
+        self._publish(Queue.PREFETCH, job, 0.0)
 
     def _expires(self, source: Source, expiry: Expiry) -> None:
         lifetime = self._upstreams.lifetime(source)
@@ -77,6 +85,11 @@ class Announcer:
                 log.warning("a message was not queued", queue=queue.value, about=message.key)
 
         self._messenger.publish(queue, message, delay=delay).add_done_callback(look)
+
+
+def _asked() -> str:
+    """The request that the running job is done for, so that its name is in the janitor's logs, too."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 def blob_key(repository: RepositoryName, digest: Digest) -> str:

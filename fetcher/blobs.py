@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -13,34 +14,45 @@ from common.errors import UpstreamError
 from common.reference import RepositoryName
 from fetcher.answers import Asked
 from fetcher.bodies import check_encoding, discard, read_some
+from fetcher.ranges import Part
 from fetcher.redirects import Answer
 from fetcher.registry import Registry
 
-_OK, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
+_OK, _PARTIAL = 200, 206
+
+# What those say who give no such part, or no parts at all: the whole is asked for then.
+_NO_SUCH_PART = frozenset({400, 405, 412, 416, 501})
+
+# What storage says to a signed address whose time is over.
+_EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 # Storage signs URLs for one method, and may refuse HEAD although the blob is there.
 _NO_HEAD_IN_STORAGE = frozenset({400, 401, 403, 405, 501})
-
-# RFC 9110, section 14.4; a length of `*` says nothing about the whole and is not taken.
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
 
 class BlobStream:
     """A blob's bytes from `offset` on, as they arrive; close it, or use it in `with`.
 
-    `total` is the size of the whole blob in bytes, None if nobody told. Nothing is verified but
-    the count: the digest is the caller's.
+    `total` is the size of the whole blob in bytes, `end` where the stream ends: both None if nobody
+    told. Nothing is verified but the count: the digest is the caller's.
     """
 
     def __init__(
-        self, registry: Registry, response: requests.Response, offset: int, total: int | None
+        self, asking: "Asking", answer: Answer, offset: int, end: int | None, total: int | None
     ) -> None:
-        """`response`'s body is unread."""
+        """`answer`'s body is unread."""
         self.offset = offset
+        self.end = end
         self.total = total
-        self._response = response
+        self._asking = asking
+        self._response = answer.response
+        # Where parts may be had without asking the registry again.
+        self._storage = answer.url if answer.away else ""
+        self.etag = answer.response.headers.get("ETag")
+        registry = asking.registry
         self._floor = registry.new_floor()
         self._naming = registry.naming
+        self._manners = registry.manners
         self._pace = registry.manners.pace
         self._afterwards: Callable[[], None] = lambda: None
 
@@ -48,7 +60,7 @@ class BlobStream:
         """The bytes, each chunk as soon as it is received, of at most bodies.CHUNK_BYTES.
 
         Raises UpstreamError (retryable) when cut short, reset, stalled, too slow, or longer than
-        `total`.
+        was told.
         """
         with self._naming():
             yield from self._counted()
@@ -58,11 +70,49 @@ class BlobStream:
         while chunk := read_some(self._response, self._pace.read_size, self._floor):
             position += len(chunk)
             self._pace.took(len(chunk))
-            if self.total is not None and position > self.total:
+            self._manners.blob_bytes.add(len(chunk))
+            if self.end is not None and position > self.end:
                 raise UpstreamError("more bytes than the blob has")
             yield chunk
-        if self.total is not None and position < self.total:
-            raise UpstreamError(f"the body was cut short at {position} of {self.total} bytes")
+        if self.end is not None and position < self.end:
+            raise UpstreamError(f"the body was cut short at {position} of {self.end} bytes")
+
+    def part(self, start: int, end: int) -> "BlobStream":
+        """Another part of the same blob, by a connection that the caller has (`spare`, or this one).
+
+        Raises UpstreamError, also when what comes is not that part of the same blob.
+        """
+        asked = Part(start, end)
+        with self._naming():
+            answer = self._in_storage(asked) or self._asking.ask(asked)
+            stream = self._asking.as_part(answer, asked, self.total)
+            if stream is None:
+                raise UpstreamError("a part that was asked for was not given")
+            if None not in {stream.etag, self.etag} and stream.etag != self.etag:
+                stream.close()
+                raise UpstreamError("a part has another ETag than the blob had")
+            if answer.away:
+                self._storage = answer.url
+            return stream
+
+    def _in_storage(self, asked: Part) -> Answer | None:
+        """Storage's answer; None where there is none, or its signed address has expired."""
+        if not self._storage:
+            return None
+        answer = self._asking.registry.revisit(self._storage, asked.headers)
+        if answer.response.status_code not in _EXPIRED:
+            return answer
+        discard(answer.response, self._asking.registry.new_floor())
+        self._storage = ""
+        return None
+
+    def spare(self) -> Callable[[], None] | None:
+        """One more of the upstream's connections, if nobody else wants it: how to give it back."""
+        return self._manners.spares.take()
+
+    def in_trouble(self) -> None:
+        """A part was not given: have the upstream asked for none beside another for a while."""
+        self._manners.spares.withhold()
 
     def on_close(self, afterwards: Callable[[], None]) -> None:
         """Call `afterwards` when the stream has been closed, once."""
@@ -102,59 +152,73 @@ def head(registry: Registry, repository: RepositoryName, digest: Digest) -> int 
 
 
 def open_at(
-    registry: Registry, repository: RepositoryName, digest: Digest, offset: int, total: int | None
+    registry: Registry, repository: RepositoryName, digest: Digest, part: Part, total: int | None
 ) -> BlobStream:
-    """As Upstream.open_blob; the stream has one of the upstream's connections until it is closed."""
+    """`part` of a blob, or all of it if that is what the upstream gives; else as Upstream.open_blob.
+
+    The stream has one of the upstream's connections until it is closed.
+    """
     with ExitStack() as visit:
         visit.enter_context(registry.visit())
-        stream = _opened(registry, repository, digest, offset, total)
+        stream = Asking(registry, repository, digest).open(part, total)
         stream.on_close(visit.pop_all().close)
     return stream
 
 
-def _opened(
-    registry: Registry, repository: RepositoryName, digest: Digest, offset: int, total: int | None
-) -> BlobStream:
-    url = registry.url(repository, f"blobs/{digest}")
-    if offset:
-        answer = registry.ask("GET", url, repository, {"Range": f"bytes={offset}-"})
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The requests for one blob."""
+
+    registry: Registry
+    repository: RepositoryName
+    digest: Digest
+
+    def ask(self, part: Part) -> Answer:
+        """The answer to a request for this part."""
+        url = self.registry.url(self.repository, f"blobs/{self.digest}")
+        return self.registry.ask("GET", url, self.repository, part.headers)
+
+    def open(self, part: Part, total: int | None) -> BlobStream:
+        """That part; the whole where the upstream gives no such part."""
+        if not part.is_all:
+            answer = self.ask(part)
+            if answer.response.status_code == _OK:
+                return self._whole(answer, total)
+            if stream := self.as_part(answer, part, total):
+                return stream
+        answer = self.ask(Part())
         if answer.response.status_code == _OK:
-            return _whole(registry, answer, total)
-        if stream := _continued(registry, answer, offset, total):
-            return stream
-    answer = registry.ask("GET", url, repository, {})
-    if answer.response.status_code == _OK:
-        return _whole(registry, answer, total)
-    raise registry.refuse(answer, Asked.BLOB)
+            return self._whole(answer, total)
+        raise self.registry.refuse(answer, Asked.BLOB)
 
+    def as_part(self, answer: Answer, part: Part, total: int | None) -> BlobStream | None:
+        """The stream when `answer` is the part asked for; None when asking for all is better."""
+        response = answer.response
+        if response.status_code not in {_OK, _PARTIAL, *_NO_SUCH_PART}:
+            raise self.registry.refuse(answer, Asked.BLOB)
+        told = part.answered(response, total) if response.status_code == _PARTIAL else None
+        if told is not None:
+            try:
+                check_encoding(response)
+            except UpstreamError:
+                response.close()
+                raise
+            return BlobStream(self, answer, part.start, *told)
+        # A part that is not what was asked for would come again at every attempt: begin anew.
+        response.close()
+        return None
 
-def _continued(
-    registry: Registry, answer: Answer, offset: int, total: int | None
-) -> BlobStream | None:
-    """The stream when `answer` is the part asked for; None when asking for all is better."""
-    response = answer.response
-    if response.status_code not in {_PARTIAL, _NOT_SATISFIABLE}:
-        raise registry.refuse(answer, Asked.BLOB)
-    told = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    begins, whole = (int(told[1]), int(told[3])) if told else (-1, -1)
-    if response.status_code == _PARTIAL and begins == offset and total in {None, whole}:
-        check_encoding(response)
-        return BlobStream(registry, response, offset, whole)
-    # A part that is not what was asked for would come again at every attempt: begin anew.
-    response.close()
-    return None
-
-
-def _whole(registry: Registry, answer: Answer, total: int | None) -> BlobStream:
-    try:
-        check_encoding(answer.response)
-        told = _content_length(answer.response)
-        if told is not None and total not in {None, told}:
-            raise UpstreamError(f"the blob has {told} bytes now, {total} were told before")
-    except UpstreamError:
-        answer.response.close()
-        raise
-    return BlobStream(registry, answer.response, 0, total if told is None else told)
+    def _whole(self, answer: Answer, total: int | None) -> BlobStream:
+        try:
+            check_encoding(answer.response)
+            told = _content_length(answer.response)
+            if told is not None and total not in {None, told}:
+                raise UpstreamError(f"the blob has {told} bytes now, {total} were told before")
+        except UpstreamError:
+            answer.response.close()
+            raise
+        size = total if told is None else told
+        return BlobStream(self, answer, 0, size, size)
 
 
 def _content_length(response: requests.Response) -> int | None:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from common import logs
+from common.durable import syncing_together
 from common.errors import LeaseLost
 from common.fills import Fill
 from common.messages import Kind
@@ -33,6 +34,8 @@ class Commit:
 
         - before the rename there is no blob: the successor inherits the spool, bytes complete;
         - references come first, so that a janitor that meets the new blob knows whose it will be;
+        - a power cut before the syncs at the end may lose any of what was renamed, never the bytes
+          of what it leaves: what is missing then is fetched, or asked for, again;
         - after the rename, whoever gets the redelivered job finds the blob and the fill's folder,
           with its members, and finishes both (`finish`).
         """
@@ -40,14 +43,16 @@ class Commit:
         # Frozen right after this line, and taken for dead, we would still rename a verified spool
         # of our own (no other ever has its name), or find it removed.
         lease.confirm()
-        for member in {repository, *fill.members()}:
-            self._storage.links.refer(Kind.LAYER, member, fill.digest)
-        try:
-            self._storage.blobs.commit(spool.path, fill.digest)
-        except FileNotFoundError as error:
-            raise LeaseLost(f"{fill.digest}: the spool is gone") from error
-        self._storage.link(Kind.LAYER, repository, fill.digest)
-        self._announcer.committed(repository, fill.digest)
+        with syncing_together():
+            for member in {repository, *fill.members()}:
+                self._storage.links.refer(Kind.LAYER, member, fill.digest)
+            try:
+                self._storage.blobs.commit(spool.path, fill.digest)
+            except FileNotFoundError as error:
+                raise LeaseLost(f"{fill.digest}: the spool is gone") from error
+            self._storage.link(Kind.LAYER, repository, fill.digest)
+            # Before the syncs: who waits has the right bytes, whatever happens to ours.
+            self._announcer.committed(repository, fill.digest)
         self.finish(fill, {repository})
 
     def finish(self, fill: Fill, linked: set[RepositoryName]) -> None:
@@ -58,9 +63,10 @@ class Commit:
         """
         try:
             while late := set(fill.members()) - linked:
-                for member in late:
-                    self._storage.link(Kind.LAYER, member, fill.digest)
-                    self._announcer.committed(member, fill.digest)
+                with syncing_together():
+                    for member in late:
+                        self._storage.link(Kind.LAYER, member, fill.digest)
+                        self._announcer.committed(member, fill.digest)
                 linked = linked | late
             fill.clear()
         except OSError as error:

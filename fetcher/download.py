@@ -6,6 +6,7 @@ from common import logs
 from common.errors import ContentMismatch, UpstreamError
 from common.fills import Epoch, Fill
 from common.source import Source
+from fetcher import watching
 from fetcher.patience import Patience
 from fetcher.spool import Spools
 from fetcher.upstreams import AnyUpstream
@@ -46,6 +47,7 @@ class Download:
             except UpstreamError as error:
                 self._pause(error)
             except ContentMismatch as error:
+                watching.wrong(self._source.upstream)
                 # Which of the bytes were wrong, and whether the size was, nobody knows.
                 self._total = None
                 self._spools.start_over()

@@ -8,9 +8,11 @@ we claim the fill and download.
 from collections.abc import Callable
 
 from common import logs
+from common.durable import syncing_together
 from common.errors import LeaseLost, UpstreamError
 from common.fills import Fill
 from common.messages import FetchBlob, Kind
+from fetcher import watching
 from fetcher.announcer import Announcer
 from fetcher.commit import Commit, dismiss
 from fetcher.holder import Holder
@@ -68,7 +70,8 @@ class Blobs:
             if self._storage.blobs.size(job.digest) is not None:
                 return False  # committed between our look and our claim
             try:
-                self._holder.fill(fill, lease, job.source, self._new_patience())
+                with watching.fill(job.source.upstream):
+                    self._holder.fill(fill, lease, job.source, self._new_patience())
             except LeaseLost:
                 log.warning("lost the claim of a fill", digest=job.digest)
                 return False
@@ -91,7 +94,8 @@ class Blobs:
         except BaseException:
             self._storage.withdraw(Kind.LAYER, repository, job.digest)
             raise
-        self._storage.link(Kind.LAYER, repository, job.digest)
+        with syncing_together():
+            self._storage.link(Kind.LAYER, repository, job.digest)
         if self._storage.blobs.size(job.digest) is None:
             return False
         log.info("linked a blob already here", digest=job.digest, repository=repository)

@@ -1,6 +1,7 @@
 """Which job is done by what."""
 
 from threading import Event
+from typing import TypeAlias
 
 from common.errors import UpstreamError
 from common.messages import (
@@ -11,6 +12,7 @@ from common.messages import (
     Job,
     ListReferrers,
     ListTags,
+    Prefetch,
     ResolveTag,
 )
 from fetcher.absences import Absences
@@ -19,9 +21,13 @@ from fetcher.fill import Blobs
 from fetcher.leases import Leases
 from fetcher.lookups import Lookups
 from fetcher.patience import Patience
+from fetcher.prefetch import Prefetching, Room
 from fetcher.resolve import Manifests
 from fetcher.storage import Storage
 from fetcher.upstreams import Upstreams
+from fetcher.urgency import is_urgent
+
+Question: TypeAlias = FetchBlob | CheckBlob | FetchManifest | ResolveTag | ListTags | ListReferrers
 
 
 class Jobs:
@@ -36,8 +42,13 @@ class Jobs:
         *,
         attempts: int,
         stopping: Event,
+        room: Room | None = None,
+        prefetch: bool = True,
     ) -> None:
-        """Try `attempts` times; raise Stopping from jobs that run when `stopping` is set."""
+        """Try `attempts` times; raise Stopping from jobs that run when `stopping` is set.
+
+        `room` and `prefetch` are about what is fetched ahead.
+        """
 
         def patience(tries: int | None = None) -> Patience:
             return Patience(min(tries or attempts, attempts), stopping)
@@ -45,6 +56,9 @@ class Jobs:
         self._blobs = Blobs(storage, leases, upstreams, announcer, patience)
         self._manifests = Manifests(storage, upstreams, announcer, patience)
         self._lookups = Lookups(storage, upstreams, patience)
+        self._prefetching = Prefetching(
+            storage, upstreams, announcer, room or Room(storage.layout.root), enabled=prefetch
+        )
         self._upstreams = upstreams
         self._absences = Absences()
 
@@ -57,13 +71,20 @@ class Jobs:
         # either, whoever put the job into the queue.
         self._upstreams.find(job.source)
         self._absences.raise_for(job.key)
+        if isinstance(job, Prefetch):
+            self._prefetching.expand(job)
+            return None
+        if not is_urgent():
+            # What comes of it is not remembered either: nobody has asked yet.
+            with self._prefetching.under_way(job.source):
+                return self._do(job)
         try:
             return self._do(job)
         except UpstreamError as error:
             self._absences.note(job.key, error)
             raise
 
-    def _do(self, job: Job) -> FillCommitted | None:
+    def _do(self, job: Question) -> FillCommitted | None:
         match job:
             case FetchBlob():
                 self._blobs.fetch(job)

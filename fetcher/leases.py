@@ -7,6 +7,7 @@ from threading import Event, Lock, Thread
 from common import logs
 from common.claims import Claim, Claims
 from common.errors import LeaseLost
+from common.metrics.catalogue import CLAIMS, CLAIMS_HELD
 
 log = logs.get(__name__)
 
@@ -47,6 +48,7 @@ class Lease:
                 self._claim.beat()
             except LeaseLost:
                 self._lost = True
+                CLAIMS.of("lost").add()
                 log.warning("a claim was taken over", folder=self._claim.folder)
             except OSError as error:
                 # Not lost yet: others wait for the whole lease, and the commit asks again.
@@ -79,8 +81,11 @@ class Leases:
         """The lease on the work of `folder`, given up at the end; None while another has it."""
         claim = self._claims.acquire(folder)
         if claim is None:
+            CLAIMS.of("refused").add()
             yield None
             return
+        CLAIMS.of("taken").add()
+        CLAIMS_HELD.of().add()
         lease = Lease(claim)
         with self._lock:
             self._held.add(lease)
@@ -89,6 +94,7 @@ class Leases:
         finally:
             with self._lock:
                 self._held.discard(lease)
+            CLAIMS_HELD.of().add(-1)
             lease.release()
 
     def is_held(self, folder: str) -> bool:

@@ -8,7 +8,7 @@ from threading import Event, Timer
 
 from setproctitle import setproctitle
 
-from common import logs
+from common import logs, tracing
 from common.broker.opening import open_broker
 from common.claims import Claims
 from common.config import Config
@@ -16,12 +16,17 @@ from common.config import Upstream as UpstreamConfig
 from common.config.model import Fetcher as FetcherConfig
 from common.debug import Probes, open_listener
 from common.errors import ConfigError, ConfigProblem
+from common.insight.processes import Presence
 from common.messages import Queue
+from common.metrics.metering import Metering
+from common.metrics.queues import QueueWatch
 from common.paths import Layout
 from common.rules import Rules
+from fetcher.ahead import Ahead, memory
 from fetcher.announcer import Announcer
 from fetcher.jobs import Jobs
 from fetcher.leases import Leases
+from fetcher.prefetch import Room
 from fetcher.rest import Rest
 from fetcher.storage import open_storage
 from fetcher.upstream import Upstream, UpstreamSettings
@@ -57,6 +62,10 @@ def run(config: Config) -> int:
 
 
 def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> None:
+    # Before the first job.
+    logs.also(trace_id=tracing.current_id)
+    tracing.set_up("fetcher")
+    stack.callback(tracing.shut_down)
     stopping = Event()
     storage = open_storage(config.storage.rootdirectory)
     leases = Leases(Claims(storage.layout, config.fetcher.lease))
@@ -65,7 +74,15 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
     broker = open_broker(config.queue.url, name=TITLE)
     announcer = Announcer(broker, upstreams)
     jobs = Jobs(
-        storage, leases, upstreams, announcer, attempts=config.fetcher.attempts, stopping=stopping
+        storage,
+        leases,
+        upstreams,
+        announcer,
+        attempts=config.fetcher.attempts,
+        stopping=stopping,
+        room=Room(storage.layout.root, config.janitor.maxsize, config.janitor.minfree),
+        # With one slot alone what nobody waits for would stand in the way of everything.
+        prefetch=config.fetcher.prefetch and config.fetcher.slots > 1,
     )
     worker = Worker(jobs, storage, leases, announcer)
     probes = Probes(config, debug, writes=True)
@@ -73,8 +90,21 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
     if config.maintenance.readonly.enabled:
         log.warning("read-only for maintenance: nothing is fetched")
     else:
-        broker.consume([Queue.INTERACTIVE, Queue.PREFETCH], config.fetcher.slots, worker.handle)
-    probes.start(broker, needs_broker=True)
+        slots = config.fetcher.slots
+        broker.consume(
+            [Queue.INTERACTIVE, Queue.PREFETCH], slots, worker.handle, reserved=slots // 2
+        )
+    metering = Metering(config, "fetcher")
+    stack.callback(metering.close)
+    metering.start(broker, upstreams.tell_metrics)
+    queue_watch = QueueWatch(broker)
+    if metering.enabled:
+        queue_watch.start()
+    probes.start(broker, needs_broker=True, pages=metering.pages)
+    presence = Presence(storage.layout, "fetcher")
+    stack.callback(presence.end)
+    if not config.maintenance.readonly.enabled:
+        presence.begin()
     log.info("fetcher fetches", slots=config.fetcher.slots, upstreams=len(config.proxy.upstreams))
 
     received = signal.sigwait(_SIGNALS)
@@ -87,6 +117,7 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
     timer = Timer(drain - min(_STOPPING_AT_MOST, drain * _STOPPING_SHARE), stopping.set)
     timer.daemon = True
     timer.start()
+    queue_watch.close()
     broker.close(drain)
     timer.cancel()
     # Whatever still runs, in a read that brings nothing, must not commit unseen from here on.
@@ -95,19 +126,22 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
 
 def _configured(config: Config, layout: Layout, stack: ExitStack) -> dict[str, Configured]:
     configured: dict[str, Configured] = {}
+    ahead = Ahead(memory(config.fetcher.segments, config.fetcher.segmentsize))
     for name, described in config.proxy.upstreams.items():
-        upstream = _connect(described, config.fetcher, layout)
+        upstream = _connect(described, config.fetcher, layout, ahead)
         stack.callback(upstream.close)
         rules = Rules(described.allow, described.deny)
         configured[name] = Configured(upstream, described.ttl, rules)
     return configured
 
 
-def _connect(described: UpstreamConfig, fetcher: FetcherConfig, layout: Layout) -> Upstream:
+def _connect(
+    described: UpstreamConfig, fetcher: FetcherConfig, layout: Layout, ahead: Ahead
+) -> Upstream:
     settings = _settings(described, fetcher)
     rest = Rest(settings.shown, layout.upstream(described.name), temporary=layout.temporary)
     try:
-        return Upstream(settings, rest)
+        return Upstream(settings, rest, ahead)
     except (OSError, ValueError) as error:
         name = f"proxy, upstream {described.name or 'default'}"
         expected = (
@@ -136,7 +170,9 @@ def _settings(described: UpstreamConfig, fetcher: FetcherConfig) -> UpstreamSett
         min_throughput=fetcher.minthroughput,
         throughput_window=fetcher.throughputwindow,
         user_agent=f"entrepot/{version('entrepot')}",
-        pool_size=min(fetcher.slots, described.maxconnections),
+        pool_size=min(fetcher.slots + fetcher.segments, described.maxconnections),
         max_connections=described.maxconnections,
         bandwidth=described.bandwidth,
+        segments=fetcher.segments if fetcher.segmentsize else 1,
+        segment_size=fetcher.segmentsize,
     )

@@ -66,6 +66,7 @@ def get(
         body = read_capped(answer.response, MANIFEST_BYTES, floor)
     finally:
         answer.response.close()
+    registry.manners.manifest_bytes.add(len(body or b""))
     if body is None:
         raise UpstreamError(
             f"a manifest of more than {MANIFEST_BYTES} bytes",

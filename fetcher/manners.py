@@ -8,11 +8,13 @@ from http import HTTPStatus
 import requests
 
 from common.errors import UpstreamError
+from fetcher import watching
 from fetcher.breaker import Breaker
 from fetcher.pace import Pace
 from fetcher.quota import Allowance, Quota
 from fetcher.rest import Rest
 from fetcher.settings import UpstreamSettings
+from fetcher.spares import Spares
 from fetcher.turns import Turns
 
 
@@ -20,11 +22,12 @@ from fetcher.turns import Turns
 class Condition:
     """How things stand with an upstream, for those who watch over it.
 
-    `connections` are in use by this process, `resting` the seconds until it wants to be asked
+    `connections` are in use by this process, of `most_connections`, `resting` the seconds until it wants to be asked
     again, `is_open` says that its breaker keeps requests back.
     """
 
     connections: int
+    most_connections: int
     resting: float
     is_open: bool
     allowance: Allowance | None
@@ -60,17 +63,23 @@ class Manners:
 
     def __init__(self, settings: UpstreamSettings, rest: Rest | None = None) -> None:
         """`rest` where it is shared with other processes."""
+        self._name = settings.name
         self._rest = rest or Rest(settings.shown)
         self._breaker = Breaker(settings.shown)
         self._quota = Quota(settings.shown)
+        self._most_connections = settings.max_connections
         self._turns = Turns(settings.max_connections)
+        self.spares = Spares(self._turns, settings.max_connections // 2)
         self.pace = Pace(settings.bandwidth)
+        self.blob_bytes = watching.received(settings.name, "blob")
+        self.manifest_bytes = watching.received(settings.name, "manifest")
 
     @property
     def condition(self) -> Condition:
         """How things stand now."""
         return Condition(
             connections=self._turns.taken,
+            most_connections=self._most_connections,
             resting=self._rest.left(),
             is_open=self._breaker.is_open,
             allowance=self._quota.allowance,
@@ -83,8 +92,10 @@ class Manners:
     @contextmanager
     def exchange(self) -> Iterator[Exchange]:
         """Ask within, if that may be now; raises UpstreamError."""
-        self._rest.check()
-        probe = self._breaker.enter()
+        with watching.kept_back(self._name, "rest"):
+            self._rest.check()
+        with watching.kept_back(self._name, "breaker"):
+            probe = self._breaker.enter()
         exchange = Exchange(self._breaker, self._quota, probe=probe)
         try:
             yield exchange

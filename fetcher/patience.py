@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from common import logs
 from common.errors import UpstreamError
+from common.metrics.catalogue import TRIES
 from fetcher.unasked import Unasked
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Patience:
         wanted = error.retry_after or 0.0
         if wanted > (LONGEST_VAIN_WAIT if isinstance(error, Unasked) else LONGEST_OBEDIENCE):
             raise error
+        TRIES.of().add()
         seconds = max(wanted, _backoff(self._failures))
         log.info("asking the upstream again", seconds=round(seconds, 3), reason=str(error))
         if self._stopping.wait(seconds):

@@ -1,12 +1,16 @@
 """Authenticated requests about one repository of one upstream."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import requests
 
+from common import tracing
 from common.errors import UpstreamError
 from common.reference import RepositoryName
+from fetcher import watching
 from fetcher.answers import Asked, refusal
 from fetcher.authentication import Authentication
 from fetcher.bodies import discard
@@ -86,6 +90,15 @@ class Registry:
         with self.manners.exchange() as exchange:
             return self._ask(method, url, repository, headers, exchange)
 
+    def revisit(self, url: str, headers: dict[str, str]) -> Answer:
+        """The answer to a GET of where a redirect led before, away from the registry.
+
+        Without its account, as then. Raises UpstreamError.
+        """
+        first = self._transport.send("GET", url, headers)
+        answer = follow(self._transport, first, "GET", url, headers, self.new_floor())
+        return replace(answer, away=True)
+
     def _ask(
         self,
         method: str,
@@ -121,6 +134,12 @@ class Registry:
             self.manners.refused(error)
         return error
 
+    def _asking(self, method: str) -> AbstractContextManager[dict[str, str]]:
+        return tracing.asking(
+            f"{method} upstream",
+            {"http.request.method": method, "entrepot.upstream": self._settings.shown},
+        )
+
     def _send(
         self,
         method: str,
@@ -131,6 +150,10 @@ class Registry:
     ) -> Answer:
         if authorization:
             headers = {**headers, "Authorization": authorization}
-        first: requests.Response = self._transport.send(method, url, headers)
+        began = time.monotonic()
+        with watching.asking(self._settings.name), self._asking(method) as traced:
+            # The registry's own address alone is told of our client's trace.
+            first: requests.Response = self._transport.send(method, url, {**headers, **traced})
+        watching.answered(self._settings.name, first.status_code, time.monotonic() - began)
         exchange.heard(first)
         return follow(self._transport, first, method, url, headers, self.new_floor())

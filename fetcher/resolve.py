@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from common import logs
 from common.digest import Digest
+from common.durable import syncing_together
 from common.messages import FetchManifest, FillCommitted, Kind, ResolveTag
 from common.reference import Tag
 from common.source import Source
@@ -35,7 +36,9 @@ class Manifests:
         """Have the manifest linked; UpstreamError when the upstream does not have it."""
         if not self._storage.has(Kind.MANIFEST, job.source.stored, job.digest):
             upstream = self._upstreams.find(job.source)
-            self._fetch(upstream, job.source, job.digest, self._new_patience(None))
+            document = _by_digest(upstream, job.source, job.digest, self._new_patience(None))
+            with syncing_together():
+                self._store(job.source, document)
         return FillCommitted(key=job.key)
 
     def resolve(self, job: ResolveTag) -> FillCommitted:
@@ -47,8 +50,11 @@ class Manifests:
         upstream = self._upstreams.find(job.source)
         known = self._known(job.source, job.tag)
         patience = self._new_patience(TRIES_WITH_FALLBACK if known else None)
-        digest = self._resolve(upstream, job.source, job.tag, known, patience)
-        self._storage.tags.point(job.source.stored, job.tag, digest)
+        digest, document = self._resolve(upstream, job.source, job.tag, known, patience)
+        with syncing_together():
+            if document is not None:
+                self._store(job.source, document)
+            self._storage.tags.point(job.source.stored, job.tag, digest)
         if digest != known:
             log.info("tag moved", repository=job.source.stored, tag=job.tag, digest=digest)
             self._announcer.tag_expires(job.source, job.tag)
@@ -68,21 +74,16 @@ class Manifests:
         tag: Tag,
         known: Digest | None,
         patience: Patience,
-    ) -> Digest:
+    ) -> tuple[Digest, Document | None]:
+        """What the tag points to, and the manifest where it is not here yet."""
         digest = patience.ask(lambda: upstream.head_manifest(source.repository, tag, known))
         if digest is None:
             document = patience.ask(lambda: upstream.manifest(source.repository, tag))
-            self._store(source, document)
-            return document.digest
-        if digest != known and not self._storage.has(Kind.MANIFEST, source.stored, digest):
-            # By digest: the tag may move between two questions, and a pull by tag may be counted.
-            self._fetch(upstream, source, digest, patience)
-        return digest
-
-    def _fetch(
-        self, upstream: AnyUpstream, source: Source, digest: Digest, patience: Patience
-    ) -> None:
-        self._store(source, patience.ask(lambda: upstream.manifest(source.repository, digest)))
+            return document.digest, document
+        if digest == known or self._storage.has(Kind.MANIFEST, source.stored, digest):
+            return digest, None
+        # By digest: the tag may move between two questions, and a pull by tag may be counted.
+        return digest, _by_digest(upstream, source, digest, patience)
 
     def _store(self, source: Source, document: Document) -> None:
         """Store and link a manifest; see common.links for the order, Commit for the reason."""
@@ -90,3 +91,9 @@ class Manifests:
         self._storage.blobs.put(document.digest, document.body)
         self._storage.link(Kind.MANIFEST, source.stored, document.digest)
         self._announcer.link_expires(source, document.digest, Kind.MANIFEST)
+
+
+def _by_digest(
+    upstream: AnyUpstream, source: Source, digest: Digest, patience: Patience
+) -> Document:
+    return patience.ask(lambda: upstream.manifest(source.repository, digest))

@@ -22,6 +22,8 @@ class UpstreamSettings:
     `pool_size` is how many idle connections are kept for each host, `max_connections` how many
     requests are under way at once, `bandwidth` how many bytes a second are received, all
     connections of this process together; zero means no limit.
+    `segments` is how many connections one blob may come by at the same time, in parts of
+    `segment_size` bytes; one means that it is asked for as a whole.
     """
 
     name: str
@@ -44,6 +46,8 @@ class UpstreamSettings:
     pool_size: int = 16
     max_connections: int = 16
     bandwidth: float = 0
+    segments: int = 1
+    segment_size: int = 4 << 20
 
     @property
     def shown(self) -> str:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from common.digest import Digest
 from common.durable import in_folder
 from common.fills import Epoch, Fill
+from fetcher import writeback
 from fetcher.room import reserve
 
 _COPY_BYTES = 1 << 20
@@ -21,6 +22,7 @@ class Spool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self.path = path
         self.size = 0
+        self._on_its_way = 0
         self._digest = digest
         self._hasher = digest.hasher()
         self._fd = in_folder(os.path.dirname(path), lambda: os.open(path, flags, 0o644))
@@ -37,6 +39,9 @@ class Spool:
             view = view[os.write(self._fd, view) :]
         self._hasher.update(content)
         self.size += len(content)
+        if self.size - self._on_its_way >= writeback.STEP_BYTES:
+            writeback.begin(self._fd, self._on_its_way, self.size - self._on_its_way)
+            self._on_its_way = self.size
 
     @property
     def is_right(self) -> bool:

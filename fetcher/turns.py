@@ -23,6 +23,9 @@ class Turns:
         self._longest_wait = longest_wait
         self._changed = threading.Condition()
         self._taken = 0
+        self._spares = 0
+        self.waiting = 0
+        """How many wait for one now."""
         self._urgent_waiting = 0
 
     @property
@@ -41,9 +44,29 @@ class Turns:
                 self._taken -= 1
                 self._changed.notify_all()
 
+    def take_spare(self, most: int) -> bool:
+        """Whether a turn is the caller's, without waiting, until `give_back_spare`.
+
+        `most` are taken so at the same time, and none that somebody waits for.
+        """
+        with self._changed:
+            if self._spares >= most or self.waiting or self._taken >= self._most:
+                return False
+            self._spares += 1
+            self._taken += 1
+            return True
+
+    def give_back_spare(self) -> None:
+        """End such a turn."""
+        with self._changed:
+            self._spares -= 1
+            self._taken -= 1
+            self._changed.notify_all()
+
     def _take(self) -> None:
         urgent = is_urgent()
         with self._changed:
+            self.waiting += 1
             self._urgent_waiting += urgent
             try:
                 if not self._changed.wait_for(lambda: self._may(urgent), self._longest_wait):
@@ -52,6 +75,7 @@ class Turns:
                     )
                 self._taken += 1
             finally:
+                self.waiting -= 1
                 self._urgent_waiting -= urgent
                 # Others may have waited for this one to get what it wanted, or to give up.
                 self._changed.notify_all()

@@ -6,12 +6,17 @@ from typing import Any
 from common.digest import Digest
 from common.reference import RepositoryName, Tag
 from fetcher import blobs, manifests, referrers, taglists
+from fetcher.ahead import Ahead, memory
 from fetcher.blobs import BlobStream
+from fetcher.growth import Growth
 from fetcher.manifests import MANIFEST_TYPES, Manifest
 from fetcher.manners import Condition
+from fetcher.ranges import Part
 from fetcher.registry import Registry
 from fetcher.rest import Rest
+from fetcher.segments import Segments
 from fetcher.settings import UpstreamSettings
+from fetcher.urgency import is_urgent
 
 __all__ = ["MANIFEST_TYPES", "BlobStream", "Manifest", "Upstream", "UpstreamSettings"]
 
@@ -22,17 +27,24 @@ class Upstream:
     Every method raises UpstreamError, whose facts follow `answers.refusal`, and nothing else.
     None of them tries again by itself, beyond a connection that had gone stale and a token that
     had run out: `retryable` says whether the caller should. Each call begins at the registry's
-    own URL, never at one that a redirect gave before.
+    own URL, never at one that a redirect gave before; the parts of one blob within one call go
+    where the first of them was led, as long as that answers.
     """
 
-    def __init__(self, settings: UpstreamSettings, rest: Rest | None = None) -> None:
+    def __init__(
+        self, settings: UpstreamSettings, rest: Rest | None = None, ahead: Ahead | None = None
+    ) -> None:
         """Connects to nothing yet. `rest` is where others tell that it wants to be left alone.
+
+        `ahead` is the memory that this upstream's downloads share with others'.
 
         Raises ValueError when `remoteurl` is no plain http or https URL, a realm or redirect host
         no host, or a file with an account no text; OSError when such a file, or `cafile`, cannot
         be read.
         """
         self._registry = Registry(settings, rest)
+        self._settings = settings
+        self._ahead = ahead or Ahead(memory(settings.segments, settings.segment_size))
 
     @property
     def condition(self) -> Condition:
@@ -55,14 +67,30 @@ class Upstream:
         *,
         offset: int = 0,
         total: int | None = None,
-    ) -> BlobStream:
+    ) -> BlobStream | Segments:
         """The bytes of a blob, from `offset` on if the upstream can, else from the start.
+
+        A large blob comes by several connections where that is faster (see `segments`).
 
         `total` is the blob's size where it is known already; an upstream that tells another
         is in error (retryable). Read the stream's `offset` to know which it is: a part counts
         only when its Content-Range begins where asked and tells the right total.
         """
-        return blobs.open_at(self._registry, repository, digest, offset, total)
+        if not self._may_split():
+            return blobs.open_at(self._registry, repository, digest, Part(offset), total)
+        size = self._settings.segment_size
+        # Half of one: the sooner it is known how fast it comes, and the next may begin.
+        part = Part(offset, offset + max(1, size // 2))
+        first = blobs.open_at(self._registry, repository, digest, part, total)
+        if first.end is None or first.total is None or first.end >= first.total:
+            return first
+        growth = Growth(self._settings.segments, telling=size // 4)
+        return Segments(first, first.end, first.total, self._ahead, growth, size)
+
+    def _may_split(self) -> bool:
+        """Whether a blob may come in parts: what nobody waits for need not."""
+        one = self._settings.segments == 1 or self._registry.manners.spares.are_withheld
+        return not one and is_urgent()
 
     def manifest(
         self,

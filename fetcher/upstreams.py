@@ -14,6 +14,8 @@ from common.errors import UpstreamError
 from common.reference import RepositoryName, Tag
 from common.rules import Rules
 from common.source import DEFAULT_UPSTREAM, Source
+from fetcher import conditions, watching
+from fetcher.manners import Condition
 
 
 class Stream(Protocol):
@@ -55,6 +57,10 @@ class Document(Protocol):
 
 class AnyUpstream(Protocol):
     """What jobs ask of an upstream; every question may end in an UpstreamError."""
+
+    @property
+    def condition(self) -> Condition:
+        """How things stand with it, as this process knows."""
 
     def head_blob(self, repository: RepositoryName, digest: Digest) -> int | None:
         """The blob's size in bytes, None when it is there but its size is not told."""
@@ -99,6 +105,7 @@ class Upstreams:
     def __init__(self, configured: Mapping[str, Configured]) -> None:
         """Take them all; nothing is asked yet."""
         self._configured = configured
+        watching.know(configured)
 
     def find(self, source: Source) -> AnyUpstream:
         """Whom to ask about `source`.
@@ -126,6 +133,11 @@ class Upstreams:
         """Whether it would be stored where a named upstream's repository is: as `source` reads it."""
         first, slash, _ = source.repository.partition("/")
         return source.upstream == DEFAULT_UPSTREAM and bool(slash) and first in self._configured
+
+    def tell_metrics(self) -> None:
+        """Set the gauges of how things stand with each."""
+        for name, configured in self._configured.items():
+            conditions.tell(name, configured.upstream.condition)
 
     def lifetime(self, source: Source) -> float | None:
         """Seconds that content of `source` lives unused; None for ever, or not known here."""

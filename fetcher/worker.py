@@ -4,19 +4,22 @@ from dataclasses import dataclass
 
 import structlog
 
-from common import logs
-from common.broker import MAX_ATTEMPTS, Delivery
+from common import logs, tracing
+from common.broker import Delivery
+from common.digest import Digest
 from common.errors import UpstreamError
 from common.messages import (
     Event,
     ExpireLink,
     ExpireTag,
     FetchBlob,
+    FillDropped,
     FillFailed,
     Job,
     Queue,
     StorageFull,
 )
+from fetcher import watching
 from fetcher.announcer import Announcer
 from fetcher.jobs import Jobs
 from fetcher.leases import Leases
@@ -26,9 +29,6 @@ from fetcher.storage import Storage
 from fetcher.urgency import urgency
 
 log = logs.get(__name__)
-
-# Seconds until something nobody waits for is tried again, doubled each time.
-PREFETCH_PAUSE = 30.0
 
 # Seconds until a job that broke us is tried again, doubled each time: long enough for people to
 # see it in the logs before it comes to rest in the dead-letter queue.
@@ -67,6 +67,9 @@ class Worker:
         with (
             structlog.contextvars.bound_contextvars(job=job.key, request_id=job.request_id),
             urgency(urgent=delivery.queue is Queue.INTERACTIVE),
+            tracing.span(
+                type(job).__name__, "consumer", _trace(job), {"entrepot.request_id": job.request_id}
+            ),
         ):
             ending = self._end(job, delivery)
             if ending.retry is None:
@@ -81,23 +84,33 @@ class Worker:
             with self._leases.hold(self._storage.layout.claim(job.key)) as lease:
                 if lease is None:
                     log.debug("somebody is at it")
+                    watching.job(job, "held")
                     return Ending()
-                return Ending(self._jobs.do(job))
+                ending = Ending(self._jobs.do(job))
+                watching.job(job, "done")
+                return ending
         except Stopping:
             log.info("left for a successor")
+            watching.job(job, "left")
             return Ending(retry=0.0)
-        except UpstreamError as error:
-            log.warning("job failed", reason=str(error), status=error.status, code=error.code)
-            return _failed(job, delivery, error)
-        except OSError as error:
-            return self._storage_failed(job, delivery, error)
+        except (UpstreamError, OSError) as error:
+            watching.failed(job, error)
+            if delivery.queue is Queue.PREFETCH:
+                log.info("prefetch dropped", reason=str(error))
+                return Ending(_dropped(job))
+            return Ending(self._told(job, error))
         except Exception:
             log.exception("job broke")
-            refusal = UpstreamError("an error of ours; the log has it", status=500)
-            pause = BROKEN_PAUSE * 2.0 ** (delivery.attempt - 1)
-            return Ending(_failure(job, refusal), pause)
+            watching.job(job, "broken")
+            return _broken(job, delivery)
 
-    def _storage_failed(self, job: Job, delivery: Delivery, error: OSError) -> Ending:
+    def _told(self, job: Job, error: UpstreamError | OSError) -> FillFailed:
+        if isinstance(error, OSError):
+            return self._storage_failed(job, error)
+        log.warning("job failed", reason=str(error), status=error.status, code=error.code)
+        return _failure(job, error)
+
+    def _storage_failed(self, job: Job, error: OSError) -> FillFailed:
         reason = error.strerror or "failed"
         if error.errno in FULL:
             # Daily business of a cache, and no fault of ours that a traceback would show.
@@ -106,17 +119,29 @@ class Worker:
         else:
             log.error("storage failed", exc_info=error)
         refusal = UpstreamError(f"storage: {reason}", status=503, code="UNAVAILABLE")
-        return _failed(job, delivery, refusal)
+        return _failure(job, refusal)
 
 
-def _failed(job: Job, delivery: Delivery, error: UpstreamError) -> Ending:
-    """A failure: whoever waits is told, and asks again if it likes; a prefetch has nobody to."""
-    event = _failure(job, error)
-    again = error.retryable and delivery.attempt < MAX_ATTEMPTS
-    if delivery.queue is Queue.PREFETCH and again:
-        pause = PREFETCH_PAUSE * 2.0 ** (delivery.attempt - 1)
-        return Ending(event, max(pause, error.retry_after or 0.0))
-    return Ending(event)
+def _trace(job: Job) -> tracing.Trace | None:
+    return tracing.parse(job.traceparent, job.tracestate)
+
+
+def _broken(job: Job, delivery: Delivery) -> Ending:
+    if delivery.queue is Queue.PREFETCH:
+        return Ending(_dropped(job))
+    refusal = UpstreamError("an error of ours; the log has it", status=500)
+    pause = BROKEN_PAUSE * 2.0 ** (delivery.attempt - 1)
+    return Ending(_failure(job, refusal), pause)
+
+
+def _dropped(job: Job) -> FillDropped:
+    """The end of a prefetch that failed.
+
+    Tried again later, it would be in the way of a client that asks for it meanwhile, or in vain.
+    Nor is its failure anybody's answer: a client that had come to wait for it asks anew, and has
+    all the tries that clients have.
+    """
+    return FillDropped(key=job.key, digest=_digest(job))
 
 
 def _failure(job: Job, error: UpstreamError) -> FillFailed:
@@ -127,5 +152,9 @@ def _failure(job: Job, error: UpstreamError) -> FillFailed:
         message=str(error),
         retryable=error.retryable,
         retry_after=error.retry_after,
-        digest=job.digest if isinstance(job, FetchBlob) else None,
+        digest=_digest(job),
     )
+
+
+def _digest(job: Job) -> Digest | None:
+    return job.digest if isinstance(job, FetchBlob) else None

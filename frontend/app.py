@@ -11,11 +11,13 @@ from frontend.auth.guard import Guard
 from frontend.base import Base, Uploads
 from frontend.blobs import Blobs
 from frontend.catalog import Catalog
+from frontend.lane import Lane, can_carry
 from frontend.manifests import Manifests
 from frontend.referrers import Referrers
 from frontend.router import Router
 from frontend.services import Services
 from frontend.taglists import TagLists
+from frontend.targets import Targets
 
 App = falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]
 
@@ -26,7 +28,7 @@ class _Always:
     """What every answer carries: distribution's API version and the configured headers."""
 
     def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
-        self._headers = [API_VERSION, *headers]
+        self._headers = headers
 
     async def process_response(
         self, _req: Any, resp: falcon.asgi.Response, _resource: Any, _succeeded: bool
@@ -59,7 +61,7 @@ def create_app(
     address: str = "",
     scheme: Scheme | None = None,
     headers: Sequence[tuple[str, str]] = (),
-) -> App:
+) -> App | Lane:
     """The ASGI application over `services`; `patience` in seconds, see `frontend.patience`.
 
     `address` is what links begin with; empty: they are relative. Without `scheme` everybody may
@@ -75,11 +77,15 @@ def create_app(
         catalog=Catalog(services, patience, maxentries),
         uploads=Uploads(),
     )
+    always = [API_VERSION, *headers]
     guards = [] if scheme is None else [Guard(scheme, services.naming, prefix)]
     links = [_Absolute(address)] if address else []
-    middleware: list[Any] = [_Always(headers), *guards, *links]
+    middleware: list[Any] = [_Always(always), *guards, *links]
     app: App = falcon.asgi.App(router=router, middleware=middleware)
     app.add_error_handler(Exception, errors.handle)
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.req_options.auto_parse_qs_csv = False
-    return app
+    # A guard decides with Falcon's request at hand, and before anything is looked at.
+    if guards or not can_carry(always):
+        return app
+    return Lane(app, services, Targets(router, services.naming), always)

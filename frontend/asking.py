@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from common.errors import BrokerUnavailable, UpstreamError
 from common.messages import Job
+from frontend import counting
 from frontend.desk import Desk, Look
 from frontend.errors import Crowded, OutOfPatience
 from frontend.memory import Refusals
@@ -54,13 +55,13 @@ class Asking:
             if older is not None:
                 self._refusals.raise_for(_slow(job.key))
         except UpstreamError as error:
-            return _older(older, error), True
+            return _older(older, error, job), True
         patience = self._patience if older is None else min(STALE_PATIENCE, self._patience)
         try:
             return await self._desk.fulfil(job, look, patience), False
         except (UpstreamError, BrokerUnavailable, OutOfPatience) as error:
             self._note(job.key, error, waiting_is_pointless=older is not None)
-            return _older(older, error), True
+            return _older(older, error, job), True
 
     def _note(self, key: str, error: Exception, *, waiting_is_pointless: bool) -> None:
         if isinstance(error, UpstreamError):
@@ -75,7 +76,8 @@ def _slow(key: str) -> str:
     return f"slow:{key}"
 
 
-def _older(older: _T | None, error: Exception) -> _T:
+def _older(older: _T | None, error: Exception, job: Job) -> _T:
     if older is None or getattr(error, "status", None) == HTTPStatus.NOT_FOUND:
         raise error
+    counting.STALE_ANSWERS[job.source.upstream].value += 1
     return older

@@ -10,7 +10,7 @@ from common.digest import Digest, parse_digest
 from common.links import is_older
 from common.messages import CheckBlob, FetchBlob, FillCommitted, Kind
 from common.source import Source
-from frontend import headers, stream
+from frontend import counting, headers, stream
 from frontend.asking import Asking
 from frontend.ranges import Span, UnsatisfiableRange, requested_span
 from frontend.services import Services
@@ -31,7 +31,11 @@ class Blobs:
         """The blob, or a part of it."""
         source = headers.source_of(self._services.naming, req, resp, name)
         parsed = parse_digest(digest)
-        content = self.open(source, parsed) or await self._fill(source, parsed)
+        content: OpenBlob | Tail | None = self.open(source, parsed)
+        if content is None:
+            content = await self._fill(source, parsed)
+        else:
+            counting.BLOB_HITS[source.upstream].value += 1
         span = self._head(req, resp, parsed, content.size)
         if span is None:
             return
@@ -69,7 +73,9 @@ class Blobs:
         # A fill that runs is joined without a word to anyone.
         tail = self._services.tails.find(job)
         if tail is not None:
+            counting.joined(job)
             return tail
+        self._services.ahead.missed(source, digest)
         return await self._asking.fetch(job, look)
 
     async def _size(self, source: Source, digest: Digest) -> int:
@@ -87,6 +93,7 @@ class Blobs:
 
         size = look(None)
         if size is not None:
+            counting.BLOB_HITS[source.upstream].value += 1
             return size
         return await self._asking.fetch(job, look)
 
@@ -94,9 +101,7 @@ class Blobs:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, digest: Digest, size: int
     ) -> Span | None:
         """Write status and headers; the bytes to send, None for none."""
-        headers.describe(resp, digest, "application/octet-stream")
-        headers.cache_forever(resp)
-        resp.set_header("Accept-Ranges", "bytes")
+        headers.describe_blob(resp, digest)
         if headers.is_known(req, digest):
             resp.status = falcon.HTTP_304
             return None

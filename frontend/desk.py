@@ -11,6 +11,7 @@ FORGOTTEN seconds: it counts as under way, and whoever asks again joins it.
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,9 +22,12 @@ from common import logs
 from common.broker import Broker
 from common.digest import Digest
 from common.errors import BrokerUnavailable, UpstreamError
-from common.messages import Event, FillCommitted, FillFailed, Job, Queue
+from common.messages import Event, FillCommitted, FillDropped, FillFailed, Job, Queue
+from common.metrics.catalogue import ERRANDS, OLDEST_ERRAND, WAITERS
+from frontend import counting
 from frontend.errors import Crowded, OutOfPatience
 from frontend.limits import Limits, Place, Turn
+from frontend.tracing import traced
 
 POLL = 1.0
 REPEAT = 5.0
@@ -49,6 +53,7 @@ class Errand:
         self.committed: FillCommitted | None = None
         self.failed: FillFailed | None = None
         self.unpublished = True
+        self.begun = time.monotonic()
         self.again = asyncio.Event()
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -93,6 +98,14 @@ class Desk:
                 loop.call_soon_threadsafe(self._catch_up)
 
         self._broker.subscribe(hear, missed)
+
+    def tell_metrics(self) -> None:
+        """Set the gauges of what is under way; on any thread."""
+        errands = list(self._errands.values())
+        oldest = min((errand.begun for errand in errands if errand.waiters), default=None)
+        ERRANDS.of().set(len(errands))
+        WAITERS.of().set(self._limits.waiting)
+        OLDEST_ERRAND.of().set(0.0 if oldest is None else round(time.monotonic() - oldest, 1))
 
     async def fulfil(self, job: Job, look: Look[_T], patience: float) -> _T:
         """What `look` gives once the job is done, or sooner.
@@ -152,7 +165,10 @@ class Desk:
             turn = place.turn()
             if turn is None:
                 return None
-            errand = self._errands[job.key] = Errand(job, turn)
+            counting.missed(job)
+            errand = self._errands[job.key] = Errand(traced(job), turn)
+        else:
+            counting.joined(job)
         if errand.forgetting is not None:
             errand.forgetting.cancel()
             errand.forgetting = None
@@ -231,6 +247,9 @@ class Desk:
         if isinstance(event, FillFailed):
             errand.failed = event
             self._retire(errand, missing=_is_refusal(event))
+        elif isinstance(event, FillDropped):
+            # It was fetched ahead when we asked, so ours was taken for the same job.
+            errand.again.set()
         elif isinstance(event, FillCommitted):
             errand.committed = event
             if not errand.waiters:
@@ -239,7 +258,7 @@ class Desk:
 
     def _overhear(self, errand: Errand, event: Event) -> None:
         # Another repository's fill of the same blob failed; ours may have been counting on it.
-        if isinstance(event, FillFailed):
+        if isinstance(event, FillFailed | FillDropped):
             errand.again.set()
         errand.tell()
 

@@ -21,7 +21,7 @@ from common.errors import (
     InvalidTag,
     UpstreamError,
 )
-from frontend import request_ids
+from frontend import counting, request_ids
 from frontend.auth.access import CannotTell, Refused, TooManyAttempts
 from frontend.naming import Denied, UnknownNamespace
 
@@ -152,6 +152,7 @@ async def handle(
 ) -> None:
     """Falcon's error handler for everything."""
     answer = answer_for(error)
+    counting.refused(answer.status, answer.code)
     if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, OSError):
         _log.error("request failed", method=req.method, path=req.path[:200], exc_info=error)
     # What a user can quote, and all processes' logs have.

@@ -40,9 +40,11 @@ def describe(resp: falcon.asgi.Response, digest: Digest, media_type: str) -> Non
     resp.set_header("ETag", f'"{digest}"')
 
 
-def cache_forever(resp: falcon.asgi.Response) -> None:
-    """Let whoever stands between us and the client keep this."""
+def describe_blob(resp: falcon.asgi.Response, digest: Digest) -> None:
+    """As `describe`; and let whoever stands between us and the client keep this."""
+    describe(resp, digest, "application/octet-stream")
     resp.set_header("Cache-Control", _FOREVER)
+    resp.set_header("Accept-Ranges", "bytes")
 
 
 def mark_stale(resp: falcon.asgi.Response) -> None:

@@ -147,11 +147,16 @@ class Limits:
     ) -> None:
         """`jobs_per_client` 0: any number."""
         self._callers = callers
-        self._free = places
+        self._places = self._free = places
         self._share = max(1, places // 2)
         self._jobs_per_client = jobs_per_client
         self._clock = clock
         self._clients: dict[str, _Client] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many places are taken."""
+        return self._places - self._free
 
     def place(self) -> Place:
         """A place for the current request; raises Crowded."""

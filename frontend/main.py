@@ -22,11 +22,13 @@ from common.config.model import Exec
 from common.debug import open_listener
 from common.filesystem import is_local
 from common.links import Links, mark_interval
+from common.metrics.folders import counted_together
 from common.paths import Layout
 from common.referrers import ReferrerLists
 from common.rules import Rules
 from common.tags import TagLists, Tags
 from frontend import entrance
+from frontend.ahead import Ahead
 from frontend.app import create_app
 from frontend.auth.opening import open_scheme
 from frontend.callers import SCOPE, Callers
@@ -81,6 +83,7 @@ def build_services(config: Config, broker: Broker) -> Services:
         claims=claims,
         broker=broker,
         desk=desk,
+        ahead=Ahead(broker, enabled=config.fetcher.prefetch and not readonly),
         tails=tails,
         refusals=Refusals(),
     )
@@ -189,6 +192,8 @@ def settings(config: Config, tls: ServerTls | None = None) -> dict[str, Any]:
         "worker_class": "frontend.worker.Worker",
         "workers": config.frontend.workers,
         "worker_connections": config.frontend.connections,
+        # gunicorn takes whatever is set for no.
+        "sendfile": None if config.frontend.sendfile else False,
         "graceful_timeout": max(1, round(config.http.draintimeout)),
         # Clients open a connection per layer and come back within an image's pull.
         "keepalive": 15,
@@ -249,8 +254,9 @@ def run(config: Config) -> int:
     setproctitle.setproctitle(TITLE)
     os.makedirs(Layout(config.storage.rootdirectory).temporary, exist_ok=True)
     debug = open_listener(config)
-    try:
-        _Gunicorn(config, debug).run()
-    except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else 1
+    with counted_together(config) as config:
+        try:
+            _Gunicorn(config, debug).run()
+        except SystemExit as exit_:
+            return exit_.code if isinstance(exit_.code, int) else 1
     return 0

@@ -14,7 +14,7 @@ from common.messages import FetchManifest, FillCommitted, Kind, ResolveTag
 from common.reference import Tag
 from common.source import Source
 from common.tags import StoredTag
-from frontend import headers, negotiation
+from frontend import counting, headers, negotiation
 from frontend.asking import Asking
 from frontend.desk import Look
 from frontend.services import Services
@@ -25,12 +25,16 @@ MAX_MANIFEST = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest to be served; `stale` when the upstream could not be asked about its tag."""
+    """A manifest to be served.
+
+    `stale` when the upstream could not be asked about its tag, `came` when it was asked for it.
+    """
 
     digest: Digest
     media_type: str
     body: bytes
     stale: bool = False
+    came: bool = False
 
 
 class Manifests:
@@ -50,6 +54,7 @@ class Manifests:
             resp.status = falcon.HTTP_304
         else:
             resp.data = manifest.body
+            counting.MANIFEST_BYTES.value += len(manifest.body)
 
     async def on_head(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str, reference: str
@@ -80,6 +85,14 @@ class Manifests:
                 code="MANIFEST_UNKNOWN",
                 retryable=False,
             )
+        if manifest.came:
+            self._services.ahead.came(
+                source,
+                manifest.digest,
+                manifest.media_type,
+                manifest.body,
+                wanted=req.method == "GET",
+            )
         headers.describe(resp, manifest.digest, manifest.media_type)
         if manifest.stale:
             headers.mark_stale(resp)
@@ -88,13 +101,14 @@ class Manifests:
     async def _by_digest(self, source: Source, digest: Digest) -> Manifest:
         found = self._load(source, digest)
         if found is not None:
+            counting.MANIFEST_HITS[source.upstream].value += 1
             return found
         job = FetchManifest(source=source, digest=digest, request_id=headers.request_id())
 
         def look(_done: FillCommitted | None) -> Manifest | None:
             return self._load(source, digest)
 
-        return await self._asking.fetch(job, look)
+        return replace(await self._asking.fetch(job, look), came=True)
 
     async def _by_tag(self, source: Source, tag: Tag) -> Manifest:
         repository = source.stored
@@ -102,6 +116,7 @@ class Manifests:
         held = None if stored is None else self._load(source, stored.digest)
         if stored is not None and held is not None and self._is_fresh(source, stored):
             self._mark(source, tag, stored)
+            counting.MANIFEST_HITS[source.upstream].value += 1
             return held
         return await self._resolve(source, tag, stored, held)
 
@@ -111,7 +126,8 @@ class Manifests:
         job = ResolveTag(source=source, tag=tag, request_id=headers.request_id())
         look = self._resolution(source, tag, stored)
         manifest, stale = await self._asking.ask(job, look, held)
-        return replace(manifest, stale=True) if stale else manifest
+        came = held is None or held.digest != manifest.digest
+        return replace(manifest, stale=stale, came=came)
 
     def _resolution(self, source: Source, tag: Tag, before: StoredTag | None) -> Look[Manifest]:
         confirmed_before = 0.0 if before is None else before.confirmed

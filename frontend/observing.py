@@ -56,10 +56,14 @@ class Observed:
 
         async def watch(message: Any) -> None:
             nonlocal pieces
-            await send(message)
+            try:
+                await send(message)
+            finally:
+                # Also when it was cut short: a part of a file then says how much of it was sent.
+                if message["type"] == "http.response.body":
+                    seen.sent += len(message.get("body", b""))
             if message["type"] == "http.response.body":
                 pieces += 1
-                seen.sent += len(message.get("body", b""))
                 seen.whole = not message.get("more_body")
             elif message["type"] == "http.response.start":
                 seen.status, seen.headers = message["status"], message["headers"]

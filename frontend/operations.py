@@ -11,12 +11,16 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from common import logs
+from common import logs, tracing
 from common.config import Config
 from common.debug import Probes
+from common.insight.processes import Presence
+from common.metrics.metering import Metering
 from frontend import request_ids
+from frontend import tracing as traces
 from frontend.accesslog import AccessLog
 from frontend.callers import Callers
+from frontend.counting import LoopLag
 from frontend.gate import Gate
 from frontend.notifications import Notifier
 from frontend.observing import Observed, Observer
@@ -42,10 +46,16 @@ class Operations:
             if config.notifications.active
             else None
         )
+        self._presence = Presence(services.layout, "frontend")
+        self._metering = Metering(config, "frontend")
+        self._lag = LoopLag()
+        self._tell_desk = services.desk.tell_metrics
         self._deadline: float | None = None
 
     def around(self, app: Any) -> Any:
         """The application with all that is to stand before it."""
+        if tracing.set_up("frontend"):
+            app = traces.Traced(app)
         if self._config.health.checks_something:
             app = Gate(app, self._probes.health)
         observers = self._observers()
@@ -59,11 +69,21 @@ class Operations:
 
     def start(self) -> None:
         """Begin; on the loop whose turning counts as life."""
-        logs.also(request_id=request_ids.current_or_none)
+        logs.also(request_id=request_ids.current_or_none, trace_id=traces.current_id)
         loop = asyncio.get_running_loop()
         if self._notifier is not None:
             self._notifier.start()
-        self._probes.start(self._broker, needs_broker=False, lives=lambda: _turns(loop))
+        if self._metering.enabled:
+            self._lag.start()
+        self._metering.start(self._broker, self._lag.tell, self._tell_desk)
+        self._probes.start(
+            self._broker,
+            needs_broker=False,
+            lives=lambda: _turns(loop),
+            pages=self._metering.pages,
+        )
+        if not self._config.maintenance.readonly.enabled:
+            self._presence.begin()
 
     def drain(self) -> None:
         """The process is to end when it has answered what it answers now."""
@@ -78,6 +98,10 @@ class Operations:
         if self._notifier is not None:
             left = 0.0 if self._deadline is None else self._deadline - time.monotonic()
             self._notifier.close(max(left, _ENDING))
+        self._presence.end()
+        self._metering.close()
+        tracing.shut_down()
+        self._lag.close()
         self._probes.stop()
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from falcon.routing import CompiledRouter, map_http_methods, set_default_responders
 
+from common.messages import Kind
+
 Found = tuple[object, dict[str, Any], dict[str, str], str]
 
 _NAME = "/v2/{name}"
@@ -18,7 +20,7 @@ class Route:
 
     def __init__(self, resource: object, template: str) -> None:
         """Find the resource's responders; the others answer 405."""
-        self._resource = resource
+        self.resource = resource
         self._methods: dict[str, Any] = dict(map_http_methods(resource))
         if "GET" in self._methods and "HEAD" not in self._methods:
             self._methods["HEAD"] = self._methods["GET"]
@@ -27,7 +29,7 @@ class Route:
 
     def found(self, **params: str) -> Found:
         """What Falcon's router protocol returns."""
-        return self._resource, self._methods, params, self._template
+        return self.resource, self._methods, params, self._template
 
 
 class Router(CompiledRouter):
@@ -68,6 +70,15 @@ class Router(CompiledRouter):
         head, _, last = path.rpartition("/")
         name, _, kind = head[4:].rpartition("/")
         return self._by_kind(name, kind, last)
+
+    def content(self, uri: str) -> tuple[Kind, str, str] | None:
+        """What kind of content a path asks for, of which repository, and the reference; else None."""
+        resource, _methods, params, _template = self.find(uri) or (None, None, {}, None)
+        if resource is self._manifests.resource:
+            return Kind.MANIFEST, params["name"], params["reference"]
+        if resource is self._blobs.resource:
+            return Kind.LAYER, params["name"], params["digest"]
+        return None
 
     def _by_kind(self, name: str, kind: str, last: str) -> Found | None:
         if kind == "uploads" and name.endswith("/blobs"):

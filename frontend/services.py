@@ -9,6 +9,7 @@ from common.links import Links
 from common.paths import Layout
 from common.referrers import ReferrerLists
 from common.tags import TagLists, Tags
+from frontend.ahead import Ahead
 from frontend.desk import Desk
 from frontend.memory import Refusals
 from frontend.naming import Naming
@@ -38,5 +39,6 @@ class Services:
     claims: Claims
     broker: Broker
     desk: Desk
+    ahead: Ahead
     tails: Tails
     refusals: Refusals

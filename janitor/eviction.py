@@ -9,6 +9,7 @@ from common.claims import Claims
 from common.digest import Digest
 from common.filesystem import occupied
 from common.links import Links
+from common.metrics.catalogue import EVICTED, EVICTIONS
 from common.paths import Layout
 from common.reference import RepositoryName, Tag
 from common.tags import Tags
@@ -56,7 +57,10 @@ class Eviction:
         before = self._claims.now() - self._just_used
         while condemned < wanted and (candidate := self._ranking.pop(before)) is not None:
             size = self._evict(candidate)
+            if size is not None:
+                EVICTIONS.of(candidate.kind.value).add()
             if size:
+                EVICTED.of().add(size)
                 condemned += size
                 after()
             links += size is not None

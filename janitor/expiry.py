@@ -6,10 +6,13 @@ storage (common.links, common.tags), and by the life configured now.
 
 from collections.abc import Callable
 
+import structlog
+
 from common import logs
 from common.broker import Delivery
 from common.links import Links
 from common.messages import ExpireLink, ExpireTag, Expiry
+from common.metrics.catalogue import EXPIRATIONS
 from common.tags import Tags
 from janitor.alarms import Alarms
 from janitor.lifetimes import Lifetimes
@@ -65,6 +68,8 @@ class Expiries:
         removed = self._vacuum.remove_link(
             message.kind, repository, message.digest, last_use=last_use
         )
+        if removed:
+            EXPIRATIONS.of(message.kind.value).add()
         # Not removed: used in this very moment, which begins a new life.
         return None if removed else ttl
 
@@ -78,6 +83,7 @@ class Expiries:
         # The manifest stays for its own life. The reverse, a tag whose manifest is gone, is a
         # miss like any other: so neither needs to look for the other.
         self._tags.remove(repository, message.tag)
+        EXPIRATIONS.of("tag").add()
         _log.info("tag vacuumed", repository=repository, tag=message.tag)
         return None
 
@@ -107,8 +113,14 @@ class ExpiryHandler:
         if not isinstance(message, ExpireLink | ExpireTag):
             delivery.reject("not an expiry")
             return
-        again = self._expiries.settle(message)
-        if again is None or self._alarms.arm(message, again):
-            delivery.ack()
-        else:
-            delivery.retry(_RETRY)
+        with structlog.contextvars.bound_contextvars(**_asked(message)):
+            again = self._expiries.settle(message)
+            if again is None or self._alarms.arm(message, again):
+                delivery.ack()
+            else:
+                delivery.retry(_RETRY)
+
+
+def _asked(message: Expiry) -> dict[str, str]:
+    """The request that brought what expires, where that is known."""
+    return {"request_id": message.request_id} if message.request_id else {}

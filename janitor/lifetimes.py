@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from common.reference import RepositoryName
-from common.source import DEFAULT_UPSTREAM, Source
+from common.source import DEFAULT_UPSTREAM, Source, source_of
 
 # distribution's default (registry/proxy/proxyregistry.go), for the one case in which nothing is
 # configured: no default upstream, and content of one that is no longer there.
@@ -16,8 +16,7 @@ class Lifetimes:
     def __init__(self, ttls: Mapping[str, float | None]) -> None:
         """Take them as configured."""
         self._ttls = dict(ttls)
-        # The longest first: of two names of which one leads the other, the longer one is meant.
-        self._names = sorted(filter(None, self._ttls), key=len, reverse=True)
+        self._names = tuple(self._ttls)
 
     def of(self, upstream: str) -> float | None:
         """The life of what came from `upstream`.
@@ -46,7 +45,4 @@ class Lifetimes:
 
     def source(self, stored: RepositoryName) -> Source:
         """Where the repository stored under this name came from; the reverse of `Source.stored`."""
-        for name in self._names:
-            if stored.startswith(f"{name}/"):
-                return Source(name, RepositoryName(stored[len(name) + 1 :]))
-        return Source(DEFAULT_UPSTREAM, stored)
+        return source_of(stored, self._names)

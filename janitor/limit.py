@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from common import filesystem, logs
 from common.claims import Claim, Claims
 from common.errors import LeaseLost
+from common.metrics.catalogue import USED
 from common.paths import Layout
 from janitor.arrivals import Arrivals
 from janitor.eviction import Eviction
@@ -128,6 +129,9 @@ class SizeLimit:
         """Bytes that have to go, down to the low-water mark; 0 or less while all is well."""
         limits, trash = self._limits, self._usage.trash
         excess = 0
+        if self._usage.blobs is not None:
+            USED.of("blobs").set(self._usage.blobs)
+            USED.of("trash").set(trash)
         if limits.maxsize and self._usage.blobs is not None:
             used = self._usage.blobs + self._usage.in_flight() + (trash if self._is_local else 0)
             low = int(limits.maxsize * limits.lowwater)

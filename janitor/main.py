@@ -8,6 +8,11 @@ from common import logs
 from common.broker.opening import open_broker
 from common.config import Config
 from common.debug import Probes, open_listener
+from common.insight.processes import Presence
+from common.metrics.metering import Metering
+from common.metrics.queues import QueueWatch
+from common.paths import Layout
+from janitor.holdings import StorageWatch
 from janitor.limit import Limits
 from janitor.worker import Janitor
 
@@ -47,7 +52,16 @@ def run(config: Config) -> int:
         _log.warning("read-only for maintenance: nothing is removed")
     else:
         janitor.start()
-    probes.start(broker, needs_broker=True)
+    metering = Metering(config, "janitor")
+    watch, queue_watch = StorageWatch(config), QueueWatch(broker)
+    metering.start(broker)
+    if metering.enabled:
+        queue_watch.start()
+        watch.start()
+    probes.start(broker, needs_broker=True, pages=metering.pages)
+    presence = Presence(Layout(config.storage.rootdirectory), "janitor")
+    if not config.maintenance.readonly.enabled:
+        presence.begin()
     _log.info("janitor started")
     received = signal.Signals(signal.sigwait(_ENDING))
     probes.readiness.drain()
@@ -55,7 +69,11 @@ def run(config: Config) -> int:
     for number in _ENDING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    queue_watch.close()
     janitor.stop(config.http.draintimeout)
+    presence.end()
+    watch.close()
+    metering.close()
     probes.stop()
     _log.info("janitor ended")
     return 0

@@ -5,12 +5,14 @@ the folder. Whatever happens, the next sweep puts it right.
 """
 
 import os
+import time
 from dataclasses import dataclass
 
 from common import logs
 from common.claims import Claims
 from common.digest import Digest
 from common.messages import ExpireLink, ExpireTag, Expiry, Kind
+from common.metrics.catalogue import SWEEP_SECONDS, SWEPT
 from common.paths import Layout
 from common.reference import Tag
 from common.source import Source
@@ -71,13 +73,15 @@ class Sweep:
         All links before the first blob: only the record of a complete walk allows to condemn.
         """
         tally = _Tally()
-        begun = self._claims.now()
+        begun, started = self._claims.now(), time.monotonic()
         self._walk_repositories(pace, tally)
         self._adoption.record(begun, self._lifetimes.configured)
         self._walk_blobs(pace, tally)
         for digest in walk.digests(self._layout.reference_index):
             pace.step()
             self._vacuum.forget_stale_references(digest)
+        SWEPT.of().set(round(time.time(), 1))
+        SWEEP_SECONDS.of().set(round(time.monotonic() - started, 3))
         _log.info("sweep finished", links=tally.links, adopted=tally.adopted, orphans=tally.orphans)
 
     def _walk_repositories(self, pace: Pace, tally: _Tally) -> None:

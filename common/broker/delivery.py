@@ -8,6 +8,7 @@ from typing import TypeAlias
 from common import logs
 from common.broker import MAX_ATTEMPTS, Delivery
 from common.messages import Message, Queue
+from common.metrics.catalogue import DEAD_LETTERS, RETRIES
 
 log = logs.get(__name__)
 
@@ -77,7 +78,10 @@ class Handed:
             if self._settled:
                 return
             self._settled = True
+        if isinstance(outcome, Retry):
+            RETRIES.of(self.queue.value).add()
         if isinstance(outcome, Reject):
+            DEAD_LETTERS.of(self.queue.value).add()
             log.error(
                 "message dead-lettered",
                 key=self.message.key,

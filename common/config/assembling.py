@@ -11,7 +11,16 @@ from common.config.model import Catalog, Config, Http, Log, Queue, Storage, Tags
 from common.config.schema import File
 
 # What a line of the log is made of (common.logs), and how it is set up.
-_LINE = {"event", "level", "timestamp", "component", "formatter", "message", "request_id"}
+_LINE = {
+    "event",
+    "level",
+    "timestamp",
+    "component",
+    "formatter",
+    "message",
+    "request_id",
+    "trace_id",
+}
 _QUEUE_FILE = "entrepot/queue/queue.sqlite"
 
 
@@ -90,15 +99,33 @@ def _http(http: Http, findings: Findings) -> Http:
 
 
 def _queue(queue: Queue, storage: Storage, findings: Findings) -> Queue:
+    key = ("queue", "urlfile" if queue.urlfile else "url")
+    if queue.urlfile:
+        if queue.url:
+            findings.wrong(key, "expected queue.url or queue.urlfile, not both")
+        url = _first_line(queue.urlfile)
+        if not url:
+            findings.wrong(key, "expected a file that can be read and holds the queue's address")
+            return queue
+        queue = Queue(url)
     if not queue.url:
         return Queue(f"sqlite://{quote(storage.rootdirectory)}/{_QUEUE_FILE}")
     if not _is_queue(queue.url):
         findings.wrong(
-            ("queue", "url"),
+            key,
             "expected amqp://user:password@host:5672/vhost, amqps://…, or"
             " sqlite:///absolute/path for one machine",
         )
     return queue
+
+
+def _first_line(path: str) -> str:
+    """Of the file, without white space around it; empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline().strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _is_queue(url: str) -> bool:

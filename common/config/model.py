@@ -18,13 +18,10 @@ from common.config.notifications import Notifications
 from common.config.secret import MASK, Secret
 from common.config.shapes import (
     ListOf,
-    Section,
     TableOf,
-    names,
     section,
     setting,
     shaped,
-    unused,
 )
 from common.config.tls import SECTION as TLS
 from common.config.tls import Tls
@@ -59,7 +56,8 @@ class Log:
     """`log`: what is written to standard error."""
 
     level: str = setting(leaves.choice("error", "warn", "info", "debug"), "info")
-    formatter: str = setting(leaves.choice("text", "json", "logstash"), "text")
+    formatter: str = setting(leaves.choice("text", "json", "logstash"), "")
+    """Empty: `text` on a terminal, `json` elsewhere."""
     fields: Mapping[str, str] = field(default_factory=dict, metadata=shaped(TableOf(leaves.text())))
     """Stand in every line."""
     accesslog: AccessLog = field(default_factory=AccessLog, metadata=shaped(section(AccessLog)))
@@ -79,22 +77,31 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Prometheus:
+    """`http.debug.prometheus`: metrics, served there."""
+
+    enabled: bool = setting(leaves.boolean(), default=False)
+    path: str = setting(
+        leaves.matching(re.compile(r"(/[A-Za-z0-9._~-]+)+"), "a path such as /metrics"), "/metrics"
+    )
+    folder: str = setting(leaves.text("a path"), "")
+    """Where processes of one machine that are started apart have their counts put together: one
+    of them then answers for all. Empty: a frontend's workers have a folder of their own, in memory.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Debug:
     """`http.debug`: a second listener, for those who watch over a process."""
 
     addr: str = setting(leaves.text("host:port"), "")
     """`host:port` or `:port`; empty: there is none."""
+    prometheus: Prometheus = field(default_factory=Prometheus, metadata=shaped(section(Prometheus)))
 
     @property
     def listen(self) -> tuple[str, int]:
         """Host (empty: all interfaces) and port of `addr`."""
         return leaves.listen_address(self.addr)
-
-
-DEBUG: Section = section(
-    Debug,
-    prometheus=unused("not used: metrics are not served yet", names("enabled path")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Http:
     """Networks, or `unix`, whose X-Forwarded-For says who the client is."""
     draintimeout: float = setting(leaves.duration(zero=True), 30.0)
     """Seconds that running responses are given at a stop; 0 cuts them at once."""
-    debug: Debug = field(default_factory=Debug, metadata=shaped(DEBUG))
+    debug: Debug = field(default_factory=Debug, metadata=shaped(section(Debug)))
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -202,6 +209,8 @@ class Queue:
 
     url: str = setting(leaves.text("an address"), "")
     """`amqp://`, `amqps://`, or `sqlite:///absolute/path`, the embedded queue of one machine."""
+    urlfile: str = setting(leaves.text("a path"), "")
+    """A file that holds `url` instead, read once at the start."""
 
     @property
     def is_embedded(self) -> bool:
@@ -237,6 +246,8 @@ class Frontend:
     0: three quarters of `connections`."""
     missesperclient: int = setting(leaves.integer(0), 64)
     """Jobs one client address has under way in one worker, the rest wait their turn; 0: any number."""
+    sendfile: bool = setting(leaves.boolean(), default=True)
+    """Whether large bodies are sent by sendfile(2), or copied; what is encrypted always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +256,9 @@ class Fetcher:
 
     processes: int = setting(leaves.integer(1), 2)
     slots: int = setting(leaves.integer(1), 8)
-    """Jobs one process works on at the same time."""
+    """Jobs one process works on at the same time; half of them are kept for what clients wait for."""
+    prefetch: bool = setting(leaves.boolean(), default=True)
+    """What an image's manifest lists is fetched when a client has been given the manifest."""
     connecttimeout: float = setting(leaves.duration(), 5.0)
     readtimeout: float = setting(leaves.duration(), 30.0)
     """Seconds without a single byte from an upstream."""
@@ -256,6 +269,10 @@ class Fetcher:
     """Seconds without a heartbeat after which another fetcher may take over a download."""
     attempts: int = setting(leaves.integer(1), 5)
     """Tries of one job before it fails for good."""
+    segments: int = setting(leaves.integer(1), 8)
+    """Connections that one large blob may come by at the same time; 1: always one."""
+    segmentsize: int = setting(leaves.size(), 4 * _KIB * _KIB)
+    """Bytes of a blob that one request asks for, until it is known what pays; 0: all of it."""
 
 
 @dataclass(frozen=True, slots=True)

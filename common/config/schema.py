@@ -207,12 +207,7 @@ class File:
     )
     queue: Queue = field(default_factory=Queue, metadata=shaped(section(Queue)))
     frontend: Frontend = field(default_factory=Frontend, metadata=shaped(section(Frontend)))
-    fetcher: Fetcher = field(
-        default_factory=Fetcher,
-        metadata=shaped(
-            section(Fetcher, segments=unused("not used yet: a blob is downloaded in one piece"))
-        ),
-    )
+    fetcher: Fetcher = field(default_factory=Fetcher, metadata=shaped(section(Fetcher)))
     janitor: Janitor = field(default_factory=Janitor, metadata=shaped(section(Janitor)))
 
 

@@ -222,6 +222,41 @@ def test_work_of_the_first_queue_overtakes_a_backlog_of_the_second(brokers: Brok
     assert set(handler.attempts) == {1}
 
 
+def test_reserved_slots_are_for_the_first_queue_alone(brokers: Brokers) -> None:
+    publisher = brokers.open()
+    gate = Gate()
+    handler = Recorder(gate)
+    put(publisher, Queue.PREFETCH, *range(6))
+    brokers.open().consume(WORK, 4, handler, reserved=2)
+    handler.until(2)
+    put(publisher, Queue.INTERACTIVE, "i1", "i2")
+    handler.until(4)
+    # Two of the first queue are here, and before either has ended the later one has had no third.
+    assert (
+        sorted(call.queue.value for call in handler.calls) == ["interactive"] * 2 + ["prefetch"] * 2
+    )
+    gate.opened.set()
+    handler.until(8)
+    assert len(set(handler.keys)) == 8
+
+
+def test_a_key_that_waits_in_a_later_queue_does_not_wait_there_once_the_first_has_it(
+    brokers: Brokers,
+) -> None:
+    publisher = brokers.open()
+    gate = Gate()
+    handler = Recorder(gate)
+    put(publisher, Queue.PREFETCH, *range(6))
+    brokers.open().consume(WORK, 2, handler, reserved=1)
+    handler.until(1)
+    put(publisher, Queue.INTERACTIVE, 5)
+    handler.until(2)
+    assert handler.calls[1].key == job(5).key
+    assert handler.calls[1].queue is Queue.INTERACTIVE
+    gate.opened.set()
+    until(lambda: {job(number).key for number in range(6)} <= set(handler.keys))
+
+
 def test_a_backlog_is_worked_off_without_an_attempt_being_lost(brokers: Brokers) -> None:
     publisher = brokers.open()
     put(publisher, Queue.PREFETCH, *range(40))

@@ -117,7 +117,6 @@ def test_what_is_not_used_of_it_is_named_with_its_line() -> None:
         "storage.delete",
         "storage.tag",
         "http.secret",
-        "http.debug.prometheus",
         "redis",
     }
     assert "config.yml:8: storage.cache: not used: descriptors are read from storage" in (
@@ -146,7 +145,7 @@ def test_defaults_are_those_documented() -> None:
     found = config()
     assert (found.log.level, found.log.formatter, found.log.accesslog_disabled) == (
         "info",
-        "text",
+        "",
         True,
     )
     assert (found.http.addr, found.http.net, found.http.draintimeout) == (":5000", "tcp", 30.0)
@@ -513,14 +512,12 @@ def test_a_section_that_asks_for_nothing_is_passed_over(written: str) -> None:
 
 
 UNUSED = {
-    "http.debug.prometheus": "http: {debug: {prometheus: {enabled: true}}}",
     "http.http2": "http: {http2: {disabled: true}}",
     "middleware.storage": "middleware: {storage: [{name: redirect, options: {baseurl: 'https://a'}}]}",
     "reporting": "reporting: {bugsnag: {apikey: k}, newrelic: {licensekey: k}}",
     "compatibility": "compatibility: {schema1: {enabled: true, signingkeyfile: /k}}",
     "log.hooks": "log: {hooks: [{type: mail, levels: [panic], options: {smtp: {addr: a}, to: [b]}}]}",
     "log.reportcaller": "log: {reportcaller: true}",
-    "fetcher.segments": "fetcher: {segments: 4}",
 }
 
 

@@ -208,6 +208,9 @@ _OVERRIDES: list[tuple[str, str, Callable[[Config], Any], Any]] = [
         False,
     ),
     ("STORAGE_MAINTENANCE", "{readonly: {enabled: true}}", lambda c: c.maintenance.readonly, True),
+    ("HTTP_DEBUG_PROMETHEUS_ENABLED", "true", lambda c: c.http.debug.prometheus.enabled, True),
+    ("HTTP_DEBUG_PROMETHEUS_PATH", "/m", lambda c: c.http.debug.prometheus.path, "/m"),
+    ("HTTP_DEBUG_PROMETHEUS_FOLDER", "/f", lambda c: c.http.debug.prometheus.folder, "/f"),
     ("HTTP_DEBUG_ADDR", "localhost:5001", lambda c: c.http.debug.listen, ("localhost", 5001)),
     ("LOG_FORMATTER", "logstash", lambda c: c.log.formatter, "logstash"),
 ]

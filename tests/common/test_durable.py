@@ -13,8 +13,10 @@ from common.durable import (
     remove_empty_folders,
     remove_file,
     sync_folder,
+    syncing_together,
     unique_name,
     write_file,
+    write_fleeting_file,
 )
 
 
@@ -90,7 +92,8 @@ def test_a_folder_is_made_again_when_its_parents_are_tidied_away_meanwhile(
         mkdir(path, mode)
 
     monkeypatch.setattr(os, "mkdir", disturbed)
-    assert in_folder(str(folder), folder.is_dir)
+    in_folder(str(folder), (folder / "file").touch)
+    assert (folder / "file").exists()
 
 
 def test_an_action_that_never_finds_its_folder_fails_in_the_end(tmp_path: Path) -> None:
@@ -164,3 +167,68 @@ def test_syncing_a_folder_that_is_gone_is_fine(tmp_path: Path) -> None:
 
 def test_unique_names_differ() -> None:
     assert len({unique_name() for _ in range(1000)}) == 1000
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are synced, in order."""
+    paths: list[str] = []
+    fsync = os.fsync
+
+    def noting(fd: int) -> None:
+        paths.append(os.readlink(f"/proc/self/fd/{fd}"))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return paths
+
+
+def test_a_file_is_synced_before_its_name_and_every_folder_that_was_made_after_it(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    _write(tmp_path / "a" / "b" / "file", b"content", tmp_path)
+    content, *folders = synced
+    assert content.startswith(f"{tmp_path}/tmp/")
+    assert folders == [str(tmp_path), f"{tmp_path}/a", f"{tmp_path}/a/b"]
+
+
+def test_what_is_done_together_syncs_each_folder_once_at_the_end(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    folder = str(tmp_path / "a")
+    with syncing_together():
+        _write(tmp_path / "a" / "one", b"1", tmp_path)
+        with syncing_together():
+            _write(tmp_path / "a" / "two", b"2", tmp_path)
+        # Seen by everybody already; of what is synced there is the content alone.
+        assert (tmp_path / "a" / "two").read_bytes() == b"2"
+        assert len(synced) == 2
+        assert all(path.startswith(f"{tmp_path}/tmp/") for path in synced)
+    assert synced[2:] == [str(tmp_path), folder]
+
+
+def test_folders_are_synced_also_when_what_is_done_together_fails(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    def fail_halfway() -> None:
+        with syncing_together():
+            make_folder(str(tmp_path / "made"))
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - our own
+        fail_halfway()
+    assert synced == [str(tmp_path)]
+
+
+def test_of_fleeting_files_nothing_is_synced_but_the_folder_they_are_below(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    own = tmp_path / "own"
+    target = own / "claims" / "file"
+    write_fleeting_file(str(target), b"content", temporary=str(own / "tmp"), below=str(own))
+    assert target.read_bytes() == b"content"
+    assert list((own / "tmp").iterdir()) == []
+    # `own` itself holds lasting things too.
+    assert synced == [str(tmp_path)]
+    make_folder(str(own / "lasting" / "thing"))
+    assert synced[1:] == [str(own), str(own / "lasting")]

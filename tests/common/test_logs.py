@@ -1,6 +1,8 @@
 """Logs, seen from a process of their own: setting them up changes the whole process."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from typing import Any
@@ -38,3 +40,21 @@ def test_the_level_decides_what_is_said() -> None:
     assert len(_lines("debug", "text")) == 3
     assert len(_lines("warn", "text")) == 1
     assert _lines("error", "text") == []
+
+
+def test_what_nobody_has_chosen_is_json_where_no_terminal_is() -> None:
+    assert [json.loads(line)["event"] for line in _lines("info", "")] == [
+        "something happened",
+        "library speaks",
+    ]
+
+
+def test_what_nobody_has_chosen_is_text_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    program = _PROGRAM.format(level="info", formatter="")
+    with os.fdopen(ours, "rb", buffering=0) as reader:
+        with os.fdopen(theirs, "wb") as terminal:
+            subprocess.run([sys.executable, "-c", program], stderr=terminal, check=True)
+        said = reader.read(4096).decode()
+    assert "something happened" in said
+    assert not said.startswith("{")

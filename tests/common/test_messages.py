@@ -17,12 +17,14 @@ from common.messages import (
     FetchBlob,
     FetchManifest,
     FillCommitted,
+    FillDropped,
     FillFailed,
     FillStarted,
     Kind,
     ListReferrers,
     ListTags,
     Message,
+    Prefetch,
     ResolveTag,
     StorageFull,
     decode_event,
@@ -46,6 +48,7 @@ _MESSAGES: list[Message] = [
     ExpireLink(source=_SOURCE, digest=_DIGEST, kind=Kind.LAYER),
     ExpireTag(source=_SOURCE, tag=_TAG),
     ListReferrers(source=_SOURCE, digest=_DIGEST),
+    Prefetch(source=_SOURCE, digest=_DIGEST, request_id="r1"),
 ]
 _EVENTS: list[Event] = [
     FillStarted(key="k", digest=_DIGEST),
@@ -61,6 +64,7 @@ _EVENTS: list[Event] = [
         retry_after=1.5,
         digest=_DIGEST,
     ),
+    FillDropped(key="k", digest=_DIGEST),
     StorageFull(),
 ]
 

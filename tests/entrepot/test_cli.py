@@ -1,10 +1,12 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from entrepot import cli
+from entrepot import cli, parser
+from entrepot.commands import COMMANDS, Command
 
 
 def entrepot(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -55,14 +57,29 @@ def test_help_names_the_commands_there_are(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     shown = capsys.readouterr().out
-    for command in ("serve", "frontend", "fetcher", "janitor", "check", "demo"):
-        assert f"\n    {command} " in shown
+    for command in COMMANDS:
+        assert re.search(rf"\n    {command.name}\s", shown)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_help_with_examples_that_it_takes_itself(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command.name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 100
+    for example in command.examples:
+        assert f"\n  {example}\n" in shown
+        words = re.split(r" [>|]|<\(|\)", example.partition("entrepot ")[2])[0].split()
+        assert parser.build().parse_args(words).command == command.name
 
 
 def test_the_command_line_loads_nothing_of_the_roles_it_does_not_run() -> None:
     program = (
-        "import sys; from entrepot import cli; cli._parser();"
-        "print({'falcon', 'gunicorn', 'pika', 'requests', 'frontend', 'fetcher', 'janitor'}"
+        "import sys; from entrepot import cli, parser; parser.build();"
+        "print({'falcon', 'gunicorn', 'pika', 'requests', 'yaml', 'structlog', 'frontend', 'fetcher', 'janitor'}"
         " & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -23,7 +23,7 @@ from common.paths import Layout
 from common.reference import RepositoryName
 from common.source import Source
 from tests.parts.counting import Upstream
-from tests.parts.faults import HoldBody, Status
+from tests.parts.faults import HoldBody, Status, Throttle
 from tests.parts.process import Process
 from tests.waiting import until
 
@@ -50,7 +50,8 @@ class Fleet:
             "http": {"addr": "127.0.0.1:0", "draintimeout": "20s"},
             "proxy": {"remoteurl": upstream.url},
             "queue": {"url": queue_url},
-            "fetcher": {"lease": "3s"},
+            # One stream for each blob, so that a test can hold it anywhere and count.
+            "fetcher": {"lease": "3s", "segments": 1},
         }
 
     def start(self) -> Process:
@@ -233,6 +234,26 @@ def test_a_fill_that_outlasts_the_drain_is_left_to_a_successor(
     fleet.until_served(digest)
     hold.release()
     assert upstream.sent("*/blobs/*") < SIZE * 1.3
+
+
+def test_a_fill_in_parts_that_outlasts_the_drain_is_left_to_a_successor(
+    fleet: Fleet, upstream: Upstream
+) -> None:
+    digest = upstream.add_blob(APP, LAYER)
+    upstream.fail("*/blobs/*", Throttle(1_000_000))
+    fleet.config["http"] = {"addr": "127.0.0.1:0", "draintimeout": "1s"}
+    fleet.config["fetcher"] = {"lease": "3s", "segments": 4, "segmentsize": "1MiB"}
+    process = fleet.start()
+    fleet.ask(digest)
+    path = "*/blobs/*"
+    until(lambda: len(upstream.seen(path, "GET")) > 4, within=20, what="parts under way")
+
+    assert process.terminate() == 0
+    assert FileBlobStore(fleet.layout).size(digest) is None
+    upstream.heal()
+    fleet.start()
+
+    fleet.until_served(digest)
 
 
 def test_a_cafile_that_cannot_be_read_is_a_wrong_configuration(fleet: Fleet) -> None:

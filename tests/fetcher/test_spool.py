@@ -7,6 +7,7 @@ import pytest
 from common.digest import Digest
 from common.fills import Epoch, Fill
 from common.paths import Layout
+from fetcher import writeback
 from fetcher.patience import Stopping
 from fetcher.spool import Spool, Spools
 
@@ -62,6 +63,30 @@ def test_a_write_that_the_kernel_takes_in_parts_is_whole(
 
     assert Path(spools.current.path).read_bytes() == CONTENT
     assert spools.current.is_right
+
+
+def test_what_has_come_is_on_its_way_to_the_disk_step_by_step(
+    spools: Spools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr("fetcher.writeback.STEP_BYTES", 1000)
+    monkeypatch.setattr(
+        "fetcher.writeback.begin", lambda _, start, count: begun.append((start, count))
+    )
+
+    for start in range(0, 3000, 600):
+        spools.current.append(CONTENT[start : start + 600])
+
+    assert begun == [(0, 1200), (1200, 1200)]
+
+
+def test_a_file_that_cannot_be_begun_with_is_left_to_the_sync() -> None:
+    reading, writing = os.pipe()
+    try:
+        writeback.begin(writing, 0, 10)
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def test_starting_over_leaves_the_old_file_and_takes_a_later_name(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from common.broker import MAX_ATTEMPTS
 from common.digest import Digest
 from common.messages import (
     CheckBlob,
@@ -14,6 +13,7 @@ from common.messages import (
     ExpireTag,
     FetchBlob,
     FillCommitted,
+    FillDropped,
     FillFailed,
     Kind,
     Queue,
@@ -52,25 +52,53 @@ def test_a_failed_job_somebody_waits_for_is_told_and_settled(
     assert len(bench.recorder.of(FillFailed)) == 1
 
 
-def test_a_failed_prefetch_is_told_and_tried_again_ever_later(
+def test_a_failed_prefetch_is_not_tried_again_and_is_nobodys_answer(
     bench: Workbench, upstream: Upstream
 ) -> None:
     upstream.fail("*", Status(500))
     job = fetch(APP, Digest.of(b"x"))
 
-    settled = [
-        bench.handle(job, queue=Queue.PREFETCH, attempt=attempt).settled
-        for attempt in (1, 2, 3, MAX_ATTEMPTS)
-    ]
-
-    assert settled == [[30.0], [60.0], [120.0], ["ack"]]
-    assert len(bench.recorder.of(FillFailed)) == 4
+    assert bench.handle(job, queue=Queue.PREFETCH).settled == ["ack"]
+    assert bench.recorder.events == [FillDropped(key=job.key, digest=job.digest)]
 
 
-def test_a_prefetch_of_what_is_not_there_is_not_tried_again(bench: Workbench) -> None:
+def test_a_prefetch_of_what_is_not_there_is_forgotten_when_a_client_asks(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    digest = Digest.of(b"late")
+    assert bench.handle(fetch(APP, digest), queue=Queue.PREFETCH).settled == ["ack"]
+    upstream.add_blob(APP, b"late")
+
+    bench.handle(fetch(APP, digest))
+
+    assert bench.data(digest) == b"late"
+    assert bench.recorder.of(FillFailed) == []
+
+
+def test_a_prefetch_that_breaks_us_is_not_tried_again(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_job: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bench.jobs, "do", broken)
     job = fetch(APP, Digest.of(b"x"))
 
     assert bench.handle(job, queue=Queue.PREFETCH).settled == ["ack"]
+    assert bench.recorder.of(FillFailed) == []
+
+
+def test_a_prefetch_that_finds_no_room_has_none_made(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_job: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(bench.jobs, "do", full)
+    job = fetch(APP, Digest.of(b"x"))
+
+    assert bench.handle(job, queue=Queue.PREFETCH).settled == ["ack"]
+    assert bench.recorder.of(StorageFull) == []
 
 
 def test_a_job_that_breaks_us_is_told_without_details_and_tried_again(

@@ -19,6 +19,7 @@ from common.source import Source
 from fetcher.announcer import Announcer
 from fetcher.jobs import Jobs
 from fetcher.leases import Leases
+from fetcher.prefetch import Room
 from fetcher.storage import Storage, open_storage
 from fetcher.upstream import Upstream, UpstreamSettings
 from fetcher.upstreams import Configured, Upstreams
@@ -121,6 +122,11 @@ def workbench(
     attempts: int = 5,
     read_timeout: float = 20.0,
     rules: Rules | None = None,
+    max_connections: int = 16,
+    segments: int = 1,
+    segment_size: int = 4 << 20,
+    room: Room | None = None,
+    prefetch: bool = True,
     **urls: str,
 ) -> Iterator[Workbench]:
     """A fetcher over `root`; `urls` are the upstreams, `default` the one without a name.
@@ -132,7 +138,13 @@ def workbench(
         for name, url in urls.items():
             name = "" if name == "default" else name
             settings = UpstreamSettings(
-                name=name, remoteurl=url, connect_timeout=2.0, read_timeout=read_timeout
+                name=name,
+                remoteurl=url,
+                connect_timeout=2.0,
+                read_timeout=read_timeout,
+                max_connections=max_connections,
+                segments=segments,
+                segment_size=segment_size,
             )
             upstream = Upstream(settings)
             stack.callback(upstream.close)
@@ -143,7 +155,16 @@ def workbench(
         stack.callback(leases.close)
         recorder, stopping = Recorder(), threading.Event()
         announcer = Announcer(recorder, upstreams)
-        jobs = Jobs(storage, leases, upstreams, announcer, attempts=attempts, stopping=stopping)
+        jobs = Jobs(
+            storage,
+            leases,
+            upstreams,
+            announcer,
+            attempts=attempts,
+            stopping=stopping,
+            room=room,
+            prefetch=prefetch,
+        )
         worker = Worker(jobs, storage, leases, announcer)
         yield Workbench(storage, leases, upstreams, jobs, worker, recorder, stopping)
 

@@ -1,15 +1,19 @@
-"""Errands whose clients have gone."""
+"""Errands whose clients have gone, and errands that came to nothing on another's account."""
 
 import asyncio
 import gc
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import pytest
+
 from common.broker.embedded.broker import EmbeddedBroker
 from common.errors import BrokerUnavailable
-from common.messages import ListTags, Message, Queue
+from common.messages import Event, FillCommitted, FillDropped, ListTags, Message, Queue
 from common.reference import RepositoryName
 from common.source import Source
+from frontend import desk
 from frontend.callers import Callers
 from frontend.desk import Desk
 from frontend.limits import Limits
@@ -49,3 +53,47 @@ def test_a_publication_that_fails_when_nobody_waits_for_it_is_no_mistake() -> No
     asyncio.run(hang_up_first())
     gc.collect()
     assert mistakes == []
+
+
+class Listening(EmbeddedBroker):
+    """A broker whose publications are seen, and whose events the test makes up."""
+
+    def __init__(self) -> None:
+        self.published: asyncio.Queue[Message] = asyncio.Queue()
+        self.tell: Callable[[Event], None] = lambda _event: None
+
+    def publish(self, queue: Queue, message: Message, *, delay: float = 0.0) -> Future[None]:
+        del delay
+        assert queue is Queue.INTERACTIVE
+        self.published.put_nowait(message)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def subscribe(
+        self, listener: Callable[[Event], None], on_gap: Callable[[], None] = lambda: None
+    ) -> None:
+        del on_gap
+        self.tell = listener
+
+
+def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(desk, "REPEAT", 3600.0)
+    broker = Listening()
+
+    async def ask() -> str:
+        waiting = Desk(broker, Limits(Callers(()), places=1, jobs_per_client=1))
+        waiting.open()
+        client = asyncio.create_task(
+            waiting.fulfil(JOB, lambda done: None if done is None else "here", patience=60)
+        )
+        await asyncio.wait_for(broker.published.get(), 30)
+        broker.tell(FillDropped(key=JOB.key))
+        await asyncio.wait_for(broker.published.get(), 30)
+        assert not client.done()
+        broker.tell(FillCommitted(key=JOB.key))
+        return await client
+
+    assert asyncio.run(ask()) == "here"

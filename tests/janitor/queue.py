@@ -1,10 +1,11 @@
 """A broker that takes messages and keeps count; what real ones do is shown with a real one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from common.broker import Delivery
+from common.broker.letters import DeadLetter
 from common.errors import BrokerUnavailable
 from common.messages import Event, Message, Queue
 
@@ -30,7 +31,12 @@ class RecordingBroker:
         return future
 
     def consume(
-        self, queues: Sequence[Queue], slots: int, handler: Callable[[Delivery], None]
+        self,
+        queues: Sequence[Queue],
+        slots: int,
+        handler: Callable[[Delivery], None],
+        *,
+        reserved: int = 0,
     ) -> None:
         """Deliver nothing."""
 
@@ -48,6 +54,18 @@ class RecordingBroker:
 
     def dead(self) -> int:
         """Nothing is dead."""
+        return 0
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """There are none."""
+        return []
+
+    def retry_dead(self, ids: Collection[str] | None = None) -> int:
+        """There are none."""
+        return 0
+
+    def drop_dead(self, ids: Collection[str] | None = None) -> int:
+        """There are none."""
         return 0
 
     def close(self, drain: float = 0.0) -> None:

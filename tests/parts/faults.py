@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -121,16 +122,40 @@ class Throttle(Fault):
     def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
         # A fiftieth of a second's worth at a time: the receiver sees a stream, not bursts.
         size = max(1, int(self.bytes_per_second / 50))
+        due = time.monotonic()
         for piece in pieces:
             for start in range(0, len(piece), size):
                 part = piece[start : start + size]
                 yield part
-                stopping.wait(len(part) / self.bytes_per_second)
+                # By the clock, so that waking late does not make it slower than it says.
+                now = time.monotonic()
+                due = max(due, now - 0.1) + len(part) / self.bytes_per_second
+                stopping.wait(max(0.0, due - now))
+
+
+class Line(Fault):
+    """At most so many bytes a second for all connections together: more of them bring no more."""
+
+    def __init__(self, bytes_per_second: float) -> None:
+        self._rate = bytes_per_second
+        self._lock = threading.Lock()
+        self._due = 0.0
+
+    def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
+        for piece in pieces:
+            for start in range(0, len(piece), 16 * 1024):
+                part = piece[start : start + 16 * 1024]
+                with self._lock:
+                    now = time.monotonic()
+                    self._due = max(self._due, now - 0.05) + len(part) / self._rate
+                    pause = self._due - now
+                stopping.wait(max(0.0, pause))
+                yield part
 
 
 @dataclass(frozen=True)
 class Late(Fault):
-    """Keep silent for so long before the status line."""
+    """Keep silent for so long before the status line: with Throttle, an upstream far away."""
 
     seconds: float
 

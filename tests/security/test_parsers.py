@@ -19,9 +19,9 @@ from common.paths import Layout
 from common.reference import RepositoryName, Tag
 from fetcher import pages
 from fetcher.answers import MAX_RETRY_AFTER, printable, retry_after
-from fetcher.blobs import _CONTENT_RANGE
 from fetcher.challenge import parse_challenges
 from fetcher.origin import Origin
+from fetcher.ranges import _CONTENT_RANGE
 from fetcher.realm import check_realm
 from fetcher.redirects import Answer
 from fetcher.tokens import _read as read_token

@@ -131,7 +131,8 @@ def test_messages_carry_names_and_facts_alone() -> None:
     """What a message has room for; an address or a credential would be a field more."""
     source = Source("hub", RepositoryName(REPOSITORY))
     job = json.loads(encode(FetchBlob(source=source, digest=DIGEST, request_id="1")))
-    assert job.keys() == {"type", "v", "source", "digest", "request_id"}
+    trace = {"traceparent", "tracestate"}
+    assert job.keys() == {"type", "v", "source", "digest", "request_id"} | trace
     assert job["source"].keys() == {"upstream", "repository"}
     failed = FillFailed(key="k", status=502, code="UNKNOWN", message="m", retryable=True)
     assert not re.search(r"url|header|token|auth|pass", " ".join(json.loads(encode(failed))))

@@ -85,13 +85,16 @@ def test_every_role_can_be_asked_how_it_is(tmp_path: Path, role: str) -> None:
 def test_a_request_has_one_name_in_all_logs(tmp_path: Path, upstream: Upstream) -> None:
     digest = upstream.add_blob("library/app", b"x" * 1000)
     log = {"formatter": "json", "accesslog": {"disabled": False}}
-    with cluster(tmp_path / "cache", upstream.url, None, log=log) as running:
+    proxy = {"remoteurl": upstream.url, "ttl": "1s"}
+    with cluster(tmp_path / "cache", upstream.url, None, log=log, proxy=proxy) as running:
         path = f"/v2/library/app/blobs/{digest}"
         assert running.get(path, headers={"X-Request-ID": "trace-9"}).status == 200
+        until(lambda: "link vacuumed" in running.logs(), 30, "the end of what was pulled")
     lines = [json.loads(line) for line in running.logs().splitlines() if line.startswith("{")]
     named = {line["component"] for line in lines if line.get("request_id") == "trace-9"}
     assert "access" in named
     assert any(component.startswith("fetcher.") for component in named)
+    assert any(component.startswith("janitor.") for component in named)
 
 
 def test_while_read_only_no_role_changes_anything(tmp_path: Path, upstream: Upstream) -> None:

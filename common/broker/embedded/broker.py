@@ -1,10 +1,11 @@
 """The embedded backend."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from common import logs
 from common.broker import Delivery
@@ -15,11 +16,14 @@ from common.broker.embedded.mailbox import Mailbox
 from common.broker.embedded.owners import Owners
 from common.broker.embedded.post import Post
 from common.broker.embedded.scribe import Refused, Scribe
+from common.broker.letters import MOST_LISTED, DeadLetter
 from common.broker.listeners import Listeners
 from common.errors import BrokerUnavailable
 from common.messages import Event, Message, Queue, encode
 
 log = logs.get(__name__)
+
+T = TypeVar("T")
 
 _WORK = "work"
 _EVENTS = "events"
@@ -59,7 +63,12 @@ class EmbeddedBroker:
         return published
 
     def consume(
-        self, queues: Sequence[Queue], slots: int, handler: Callable[[Delivery], None]
+        self,
+        queues: Sequence[Queue],
+        slots: int,
+        handler: Callable[[Delivery], None],
+        *,
+        reserved: int = 0,
     ) -> None:
         """See Broker."""
         with self._lock:
@@ -67,7 +76,9 @@ class EmbeddedBroker:
                 raise RuntimeError("consume is called once")
             owners = Owners(self._path.parent / "owners")
             owners.sweep()
-            self._consumer = Consumer(self._scribe, owners, queues, slots, handler)
+            self._consumer = Consumer(
+                self._scribe, owners, queues, slots, handler, reserved=reserved
+            )
             poke = self._consumer.poke
             self._open_mailbox(_WORK, lambda _: poke(), poke)
 
@@ -88,9 +99,29 @@ class EmbeddedBroker:
         """See Broker."""
         return self._ask(lambda ledger: ledger.depth(queue, now_ms()))
 
+    def oldest(self, queue: Queue) -> float:
+        """For how many seconds the oldest that is due in `queue` has waited; 0: there is none."""
+        due = self._ask(lambda ledger: ledger.oldest_due(queue))
+        return 0.0 if due is None else max(0.0, (now_ms() - due) / 1000)
+
     def dead(self) -> int:
         """See Broker."""
         return self._ask(lambda ledger: ledger.dead())
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """See Broker."""
+        bounded = min(limit, MOST_LISTED)
+        return self._ask(lambda ledger: ledger.graveyard.letters(bounded))
+
+    def retry_dead(self, ids: Collection[str] | None = None) -> int:
+        """See Broker."""
+        retried = self._ask(partial(_retry, ids))
+        self._post.send(_WORK, b"work", patience=0.0)
+        return retried
+
+    def drop_dead(self, ids: Collection[str] | None = None) -> int:
+        """See Broker."""
+        return self._ask(partial(_drop, ids))
 
     def close(self, drain: float = 0.0) -> None:
         """See Broker."""
@@ -116,7 +147,7 @@ class EmbeddedBroker:
     ) -> None:
         self._mailboxes[kind] = Mailbox(self._wake, kind, on_data, on_missed)
 
-    def _ask(self, question: Callable[[Ledger], int]) -> int:
+    def _ask(self, question: Callable[[Ledger], T]) -> T:
         try:
             return self._scribe.submit(question).result(_ANSWER_SECONDS)
         except TimeoutError as error:
@@ -126,3 +157,19 @@ class EmbeddedBroker:
 def _put(queue: Queue, key: str, body: bytes, due: int, ledger: Ledger) -> None:
     if not ledger.put(queue, key, body, due):
         raise Refused(f"the queue {queue.value} is full")
+
+
+def _retry(ids: Collection[str] | None, ledger: Ledger) -> int:
+    retried = 0
+    for row, queue, key, body in ledger.graveyard.chosen(ids):
+        if queue is not None and ledger.put(queue, key, body, now_ms()):
+            ledger.graveyard.remove(row)
+            retried += 1
+    return retried
+
+
+def _drop(ids: Collection[str] | None, ledger: Ledger) -> int:
+    chosen = ledger.graveyard.chosen(ids)
+    for row, *_ in chosen:
+        ledger.graveyard.remove(row)
+    return len(chosen)

@@ -16,6 +16,7 @@ from common.broker.embedded.scribe import Scribe
 from common.broker.slots import Slots
 from common.errors import BrokerUnavailable, UndecodableMessage
 from common.messages import Queue, decode_message
+from common.metrics.catalogue import DEAD_LETTERS
 
 log = logs.get(__name__)
 
@@ -39,13 +40,17 @@ class Consumer:
         queues: Sequence[Queue],
         slots: int,
         handler: Callable[[Delivery], None],
+        *,
+        reserved: int = 0,
     ) -> None:
         self._scribe = scribe
         self._owners = owners
         self._queues = tuple(queues)
         self._handler = handler
         self._slots = Slots(slots, on_free=self.poke)
-        self._held: set[int] = set()
+        # The most slots for work of other queues than the first.
+        self._later = slots - reserved
+        self._held: dict[int, Queue] = {}
         self._poked = threading.Event()
         self._draining = False
         self._ended = False
@@ -93,7 +98,7 @@ class Consumer:
             return LOOK_SECONDS
         claims, next_due = self._scribe.submit(partial(self._claim, free)).result()
         for claim in claims:
-            self._held.add(claim.id)
+            self._held[claim.id] = claim.queue
         for claim in claims:
             self._hand(claim)
         if next_due is None:
@@ -102,7 +107,11 @@ class Consumer:
 
     def _claim(self, limit: int, ledger: Ledger) -> tuple[list[Claim], int | None]:
         now = now_ms()
-        claims = ledger.claim(self._owners.me, self._queues, limit, now, due_ms(_LEASE_SECONDS))
+        running = list(self._held.values())  # others settle meanwhile
+        later = self._later - sum(queue is not self._queues[0] for queue in running)
+        claims = ledger.claim(
+            self._owners.me, self._queues, limit, now, due_ms(_LEASE_SECONDS), later=later
+        )
         return claims, ledger.next_due(self._queues, now)
 
     def _look(self) -> None:
@@ -126,6 +135,7 @@ class Consumer:
             log.error(  # noqa: TRY400 - a fact about a message, not about our code
                 "undecodable message dead-lettered", queue=claim.queue.value, why=str(error)
             )
+            DEAD_LETTERS.of(claim.queue.value).add()
             self._bury(claim, f"undecodable: {error}")
             return
         delivery = Handed(message, claim.queue, claim.attempt, settle)
@@ -151,7 +161,7 @@ class Consumer:
 
     def _write(self, claim: Claim, work: Callable[[Ledger], None]) -> None:
         # No longer held: should the writing fail, the lease runs out and it is delivered again.
-        self._held.discard(claim.id)
+        self._held.pop(claim.id, None)
         self._scribe.submit(work).add_done_callback(self._written)
 
     def _written(self, written: Future[None]) -> None:

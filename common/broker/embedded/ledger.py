@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from common.broker.embedded.graveyard import Graveyard
 from common.messages import Queue
 
 # Dead letters kept for people to look at; the oldest go first.
@@ -76,13 +77,26 @@ class Ledger:
         return self._count(query, (queue.value, key)) > 0
 
     def claim(
-        self, owner: str, queues: Sequence[Queue], limit: int, now_ms: int, lease_ms: int
+        self,
+        owner: str,
+        queues: Sequence[Queue],
+        limit: int,
+        now_ms: int,
+        lease_ms: int,
+        *,
+        later: int | None = None,
     ) -> list[Claim]:
-        """Hand up to `limit` due rows to `owner`, all of an earlier queue before a later one's."""
+        """Hand up to `limit` due rows to `owner`, all of an earlier queue before a later one's.
+
+        Of them up to `later`, where given, are of other queues than the first.
+        """
         found: list[Claim] = []
+        most = limit
         for queue in queues:
-            while len(found) < limit and (claim := self._next(owner, queue, now_ms, lease_ms)):
+            while len(found) < most and (claim := self._next(owner, queue, now_ms, lease_ms)):
                 found.append(claim)
+            if queue is queues[0] and later is not None:
+                most = min(limit, len(found) + later)
         return found
 
     def _next(self, owner: str, queue: Queue, now_ms: int, lease_ms: int) -> Claim | None:
@@ -172,9 +186,20 @@ class Ledger:
         query = "SELECT count(*) FROM job WHERE queue = ? AND owner IS NULL AND due_ms <= ?"
         return self._count(query, (queue.value, now_ms))
 
+    def oldest_due(self, queue: Queue) -> int | None:
+        """When the first row that waits in `queue` is due, or was; None: none waits."""
+        query = "SELECT min(due_ms) FROM job WHERE queue = ? AND owner IS NULL"
+        due: int | None = self._connection.execute(query, (queue.value,)).fetchone()[0]
+        return due
+
     def dead(self) -> int:
         """How many dead letters there are."""
         return self._count("SELECT count(*) FROM dead", ())
+
+    @property
+    def graveyard(self) -> Graveyard:
+        """The dead letters themselves."""
+        return Graveyard(self._connection)
 
     def _count(self, query: str, parameters: Sequence[object]) -> int:
         counts: Iterator[tuple[int]] = self._connection.execute(query, parameters)

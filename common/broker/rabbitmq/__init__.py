@@ -10,7 +10,7 @@
 
 What travels beside the body, in headers: `x-attempt`, which attempt this is (1 without it);
 `x-due`, when it is due, in milliseconds since 1970 (at once without it); on dead letters
-`x-reason` and `x-queue`.
+`x-reason`, `x-queue` and `x-died`, when that was, in milliseconds since 1970.
 
 All of it is declared anew at each connection, and its names carry a version: an argument that
 changes needs a new name, as a redeclaration with other arguments is refused (406).

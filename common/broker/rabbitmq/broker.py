@@ -2,14 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 
 from common.broker import Delivery
+from common.broker.letters import DeadLetter
 from common.broker.listeners import Listeners
 from common.broker.rabbitmq.census import count
 from common.broker.rabbitmq.consumer import HOLD_SECONDS, Consumer
 from common.broker.rabbitmq.feed import Feed
+from common.broker.rabbitmq.graveyard import Graveyard
 from common.broker.rabbitmq.link import Link
 from common.broker.rabbitmq.parameters import parameters
 from common.broker.rabbitmq.parcel import Parcel
@@ -32,6 +34,7 @@ class RabbitBroker:
         """
         self._link = Link(parameters(url, name))
         self._publisher = Publisher(self._link)
+        self._graveyard = Graveyard(self._link, self._publisher)
         self._listeners = Listeners()
         self._feed = Feed(self._link, self._listeners)
         self._hold = hold
@@ -54,14 +57,19 @@ class RabbitBroker:
         )
 
     def consume(
-        self, queues: Sequence[Queue], slots: int, handler: Callable[[Delivery], None]
+        self,
+        queues: Sequence[Queue],
+        slots: int,
+        handler: Callable[[Delivery], None],
+        *,
+        reserved: int = 0,
     ) -> None:
         """See Broker."""
         with self._lock:
             if self._consumer is not None:
                 raise RuntimeError("consume is called once")
             self._consumer = Consumer(
-                self._link, self._publisher, queues, slots, handler, self._hold
+                self._link, self._publisher, queues, slots, handler, self._hold, reserved=reserved
             )
 
     def emit(self, event: Event) -> None:
@@ -82,6 +90,18 @@ class RabbitBroker:
     def dead(self) -> int:
         """See Broker."""
         return count(self._link, DEAD)
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """See Broker."""
+        return self._graveyard.letters(limit)
+
+    def retry_dead(self, ids: Collection[str] | None = None) -> int:
+        """See Broker."""
+        return self._graveyard.retry(ids)
+
+    def drop_dead(self, ids: Collection[str] | None = None) -> int:
+        """See Broker."""
+        return self._graveyard.drop(ids)
 
     def close(self, drain: float = 0.0) -> None:
         """See Broker."""

@@ -19,6 +19,7 @@ from common.broker.rabbitmq.topology import Channel
 from common.broker.slots import Slots
 from common.errors import BrokerUnavailable, UndecodableMessage
 from common.messages import Message, Queue, decode_message
+from common.metrics.catalogue import DEAD_LETTERS
 
 log = logs.get(__name__)
 
@@ -41,6 +42,8 @@ class Consumer:
         slots: int,
         handler: Callable[[Delivery], None],
         hold: float = HOLD_SECONDS,
+        *,
+        reserved: int = 0,
     ) -> None:
         self._link = link
         self._handler = handler
@@ -49,7 +52,11 @@ class Consumer:
         self._runs = Runs()
         # A run whose delivery went with its connection takes up a slot all the same.
         self._taps = Taps(
-            link, queues, lambda: slots - self._runs.detached(self._taps.holds), self._receive
+            link,
+            queues,
+            lambda: slots - self._runs.detached(self._taps.holds),
+            self._receive,
+            later=slots - reserved,
         )
         self._forwarder = Forwarder(link, publisher, self._taps)
         self._finished = threading.Condition()
@@ -92,6 +99,7 @@ class Consumer:
             log.error(  # noqa: TRY400 - a fact about a message, not about our code
                 "undecodable message dead-lettered", queue=queue.value, why=str(error)
             )
+            DEAD_LETTERS.of(queue.value).add()
             self._forwarder.forward(ticket, parcel.dead(f"undecodable: {error}"))
             return
         if self._runs.join(message.key, parcel, ticket, self._taps.holds):

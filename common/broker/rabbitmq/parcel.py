@@ -4,8 +4,10 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
+from common.broker.letters import DeadLetter, letter
 from common.broker.rabbitmq.ladder import step_for
 from common.broker.rabbitmq.topology import DEAD, JOBS, wait_name
 from common.messages import Queue
@@ -14,6 +16,7 @@ _ATTEMPT = "x-attempt"
 _DUE = "x-due"
 _REASON = "x-reason"
 _QUEUE = "x-queue"
+_DIED = "x-died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Parcel:
         if self.due_ms:
             headers[_DUE] = self.due_ms
         if self.reason:
-            headers |= {_REASON: self.reason, _QUEUE: self.queue.value}
+            died = math.floor(time.time() * 1000)
+            headers |= {_REASON: self.reason, _QUEUE: self.queue.value, _DIED: died}
         return headers
 
     @property
@@ -78,6 +82,33 @@ class Parcel:
             return DEAD
         remaining = self.due_ms - time.time() * 1000
         return wait_name(step_for(math.floor(remaining))) if remaining > 0 else JOBS
+
+
+def dead_letter(body: bytes, headers: Mapping[str, Any] | None) -> DeadLetter:
+    """The dead letter that was found with these headers.
+
+    One that the broker itself put there, past the delivery limit, has its `x-death` in place of ours
+    (rabbitmq.com/docs/dlx): the queue's name, and when, in seconds.
+    """
+    headers = headers or {}
+    deaths = headers.get("x-death") or [{}]
+    named = str(headers.get(_QUEUE) or deaths[0].get("queue", ""))
+    queue = named.removeprefix("entrepot.").removesuffix(".v1")
+    reason = str(headers.get(_REASON) or deaths[0].get("reason") or "unknown")
+    died_ms = _number(headers, _DIED, 0)
+    if not died_ms and isinstance(moment := deaths[0].get("time"), datetime):
+        died_ms = math.floor(moment.replace(tzinfo=UTC).timestamp() * 1000)
+    return letter(queue, body, reason, max(1, _number(headers, _ATTEMPT, 1)), died_ms)
+
+
+def letter_headers(dead: DeadLetter) -> dict[str, Any]:
+    """What to publish a dead letter with that is to be the same one."""
+    return {
+        _ATTEMPT: dead.attempts,
+        _REASON: dead.reason,
+        _QUEUE: dead.queue,
+        _DIED: round(dead.died * 1000),
+    }
 
 
 def _number(headers: Mapping[str, Any], name: str, default: int) -> int:

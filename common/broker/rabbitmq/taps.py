@@ -46,13 +46,23 @@ class Taps:
     """
 
     def __init__(
-        self, link: Link, queues: Sequence[Queue], slots: Callable[[], int], receive: Receive
+        self,
+        link: Link,
+        queues: Sequence[Queue],
+        slots: Callable[[], int],
+        receive: Receive,
+        *,
+        later: int,
     ) -> None:
-        """`slots` says how many there are for what we hold; `receive` gets each message."""
+        """`slots` says how many there are for what we hold; `receive` gets each message.
+
+        Of what we hold, up to `later` is of other queues than the first.
+        """
         self._link = link
         self._queues = tuple(queues)
         self._slots = slots
         self._receive = receive
+        self._later = later
         self._names = itertools.count(1)
         self._channel: Channel = None
         # Consumer tags of taps without a message, and since when the broker knows of them.
@@ -112,8 +122,9 @@ class Taps:
         free = 0 if self._closed else max(0, self._slots() - len(self._held))
         first, *others = self._queues
         self._resize(first, free)
+        later = self._later - sum(ticket.tap is None for ticket in self._held)
         for place, queue in enumerate(others, start=1):
-            if not free:
+            if not free or later <= 0:
                 self._resize(queue, 0)
             elif all(self._quiet(earlier) for earlier in self._queues[:place]):
                 self._resize(queue, 1)

@@ -1,0 +1,173 @@
+"""A short way for plain hits: the application's own answers, for a fraction of its work.
+
+A request that asks for a manifest or a small blob, in the way that clients do, and finds all of it
+here, is answered without Falcon's making a request and a response of it. All others are handed on
+untouched: what is not here, not fresh, large, partial or conditional, and every error. So the lane
+need not know what those are answered; it only has to be sure of what it answers itself, and
+tests/frontend/test_lane.py holds the two against each other.
+
+What is looked up at every request, in storage, is what the application looks up: that the
+repository's link is there (it is marked as used), that the blob's file is there and whole, where
+the tag points and whether that is fresh. What is not done again: taking names apart
+(frontend.targets), reading content and comparing it with its digest (frontend.contents), and
+writing headers.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import falcon.asgi
+
+from common.digest import Digest
+from common.links import is_fresh, is_older
+from common.mediatypes import INDEXES, SCHEMA_1
+from common.messages import Kind
+from frontend import counting, headers, negotiation
+from frontend.contents import Content, Contents
+from frontend.services import Services
+from frontend.targets import NotPlain, Target, Targets
+
+_Headers = list[tuple[bytes, bytes]]
+
+_METHODS = frozenset({"GET", "HEAD"})
+
+# What makes a request another one than its method and path say, or gives it a body.
+_UNUSUAL = frozenset(
+    {
+        b"content-length",
+        b"expect",
+        b"if-none-match",
+        b"if-range",
+        b"range",
+        b"transfer-encoding",
+    }
+)
+
+# Headers that Falcon keeps apart, or that stand in different places for different requests.
+_NOT_PREPARED = frozenset({"set-cookie", "oci-namespace"})
+
+
+def can_carry(always: Sequence[tuple[str, str]]) -> bool:
+    """Whether answers with these headers can be prepared."""
+    return all(name.lower() not in _NOT_PREPARED for name, _value in always)
+
+
+class Lane:
+    """The ASGI application `app`, which is asked only where the short way ends."""
+
+    def __init__(
+        self, app: Any, services: Services, targets: Targets, always: Sequence[tuple[str, str]]
+    ) -> None:
+        """`always` are the headers of every answer; see `can_carry`."""
+        self.app = app
+        self._services = services
+        self._targets = targets
+        self._contents = Contents(services.blobs, services.layout)
+        self._always = always
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer."""
+        answer = self._answer(scope)
+        if answer is None:
+            await self.app(scope, receive, send)
+            return
+        said, body = answer
+        await send({"type": "http.response.start", "status": 200, "headers": said})
+        await send({"type": "http.response.body", "body": body})
+
+    def _answer(self, scope: Any) -> tuple[_Headers, bytes] | None:
+        """Headers and body; None: not this way, and nothing was counted or marked."""
+        method = scope["method"]
+        if method not in _METHODS:
+            return None
+        accept = None
+        for name, value in scope["headers"]:
+            if name in _UNUSUAL:
+                return None
+            if name == b"accept":
+                accept = value if accept is None else accept + b"," + value
+        try:
+            target = self._targets.of(scope["path"], scope["query_string"])
+            content = self._find(target, accept)
+        except (NotPlain, OSError):
+            return None
+        if content is None:
+            return None
+        said = self._said(target, content, method)
+        return said, _counted(target, content, method)
+
+    def _find(self, target: Target, accept: bytes | None) -> Content | None:
+        """What is to be served, which then counts as used."""
+        reference, services = target.reference, self._services
+        if isinstance(reference, Digest):
+            return self._linked(target, reference)
+        stored = services.tags.read(target.stored, reference)
+        terms = services.terms[target.source.upstream]
+        if stored is None or not is_fresh(stored.confirmed, terms.tagttl):
+            return None
+        content = self._linked(target, stored.digest, accept)
+        if content is not None and is_older(stored.used, terms.mark_interval):
+            services.tags.mark(target.stored, reference)
+        return content
+
+    def _linked(
+        self, target: Target, digest: Digest, accept: bytes | None = None
+    ) -> Content | None:
+        """The content, if the repository has it and nothing about it takes the application."""
+        links, kind = self._services.links, target.kind
+        used = links.last_use(kind, target.stored, digest)
+        if used is None:
+            return None
+        is_manifest = kind is Kind.MANIFEST  # which the application waits for, too
+        content = self._contents.get(digest, may_wait=is_manifest)
+        if content is None or (is_manifest and not _is_plain(content, accept)):
+            return None
+        if is_older(used, self._services.terms[target.source.upstream].mark_interval):
+            links.mark(kind, target.stored, digest)
+        return content
+
+    def _said(self, target: Target, content: Content, method: str) -> _Headers:
+        """The answer's headers."""
+        said = content.headers.get((target.kind, method))
+        if said is None:
+            said = self._write(target.kind, content, method)
+            content.headers[target.kind, method] = said
+        if target.namespace:
+            return [(b"oci-namespace", target.namespace), *said]
+        return said
+
+    def _write(self, kind: Kind, content: Content, method: str) -> _Headers:
+        """Headers in the order in which the application comes to write them."""
+        resp = falcon.asgi.Response()
+        if kind is Kind.LAYER:
+            headers.describe_blob(resp, content.digest)
+        else:
+            headers.describe(resp, content.digest, content.media_type)
+        if kind is Kind.LAYER or method == "HEAD":
+            resp.content_length = len(content.body)
+        for name, value in self._always:
+            resp.append_header(name, value)
+        resp.content_length = len(content.body)
+        return [(name.encode(), value.encode("latin-1")) for name, value in resp.headers.items()]
+
+
+def _is_plain(manifest: Content, accept: bytes | None) -> bool:
+    """Whether it is served as it is, rather than refused, or an image in an index's place."""
+    media_type = manifest.media_type
+    if media_type in SCHEMA_1:
+        return False
+    if accept is None or media_type not in INDEXES:
+        return True
+    return negotiation.image_instead(manifest.body, media_type, accept.decode("latin-1")) is None
+
+
+def _counted(target: Target, content: Content, method: str) -> bytes:
+    """The body, which then counts as sent, and the request as a hit."""
+    body = b"" if method == "HEAD" else content.body
+    if target.kind is Kind.LAYER:
+        counting.BLOB_HITS[target.source.upstream].value += 1
+        counting.BLOB_BYTES.value += len(body)
+    else:
+        counting.MANIFEST_HITS[target.source.upstream].value += 1
+        counting.MANIFEST_BYTES.value += len(body)
+    return body

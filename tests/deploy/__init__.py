@@ -1,0 +1,1 @@
+"""What deploy/ says, checked with the tools of those who will read it."""
