@@ -4,6 +4,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from common.broker.rabbitmq.ladder import STEPS, step_for
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.runs import Runs
 from common.broker.rabbitmq.taps import Ticket
+from common.broker.rabbitmq.topology import wait_name
 from common.errors import BrokerUnavailable
 from common.messages import Queue
 from tests.common.broker_parts import Brokers, Gate, Recorder, event, job
@@ -166,6 +168,92 @@ def test_a_message_that_no_queue_takes_is_not_confirmed(brokers: Brokers, rabbit
     with pytest.raises(BrokerUnavailable, match="no queue"):
         broker.publish(Queue.PREFETCH, job("a")).result(10)
     broker.publish(Queue.INTERACTIVE, job("b")).result(10)
+
+
+def test_a_wait_queue_that_was_deleted_is_there_again_once_it_is_needed(
+    brokers: Brokers, rabbit: Rabbit
+) -> None:
+    broker = rabbit_broker(brokers)
+    wait = queue_path(brokers.url, wait_name(step_for(60_000)))
+    rabbit.management.call("DELETE", wait)
+    with pytest.raises(BrokerUnavailable, match="no queue"):
+        broker.publish(Queue.EXPIRY, job("a"), delay=60.0).result(10)
+    broker.publish(Queue.EXPIRY, job("a"), delay=60.0).result(10)
+
+
+def lose_taps(consumer: RabbitBroker, queue: Queue) -> None:
+    """Have the broker drop the consumers of a queue, and our side not know of it."""
+    assert consumer._consumer is not None
+    taps = consumer._consumer._taps
+    until(lambda: taps.idle(queue))
+    for tap in taps.idle(queue):
+        consumer._link.call(partial(taps._channel.basic_cancel, tap))
+
+
+def test_a_broker_that_has_lost_our_consumers_is_found_out(brokers: Brokers) -> None:
+    handler = Recorder()
+    consumer = RabbitBroker(brokers.url, name="entrepot: test", look=0.3)
+    consumer.consume(WORK, 2, handler)
+    lose_taps(consumer, Queue.INTERACTIVE)
+    brokers.open().publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    consumer.close()
+
+
+def test_a_broker_that_counts_our_consumers_and_does_not_serve_them_is_found_out(
+    brokers: Brokers,
+) -> None:
+    handler = Recorder()
+    consumer = RabbitBroker(brokers.url, name="entrepot: test", look=0.3)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    # Another's consumer, whose slot is taken, makes up the number.
+    gate = Gate()
+    other = rabbit_broker(brokers)
+    lose_taps(consumer, Queue.INTERACTIVE)
+    other.consume([Queue.INTERACTIVE], 1, gate)
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("taken")).result(10)
+    publisher.publish(Queue.INTERACTIVE, job("passed over")).result(10)
+    handler.until(1)
+    gate.opened.set()
+    consumer.close()
+
+
+def test_a_message_that_crosses_the_cancelling_of_its_consumer_is_taken(brokers: Brokers) -> None:
+    handler = Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    assert consumer._consumer is not None
+    taps = consumer._consumer._taps
+    until(lambda: taps.idle(Queue.INTERACTIVE))
+    asked, told = threading.Event(), threading.Event()
+
+    def hold_up() -> None:
+        asked.set()
+        told.wait(10)
+        taps._resize(Queue.INTERACTIVE, 0)
+
+    # The link's thread is held up until the broker has sent the message: so it is under way.
+    consumer._link.call(hold_up)
+    asked.wait(10)
+    publisher.publish(Queue.INTERACTIVE, job("a")).result(10)
+    until(lambda: publisher.depth(Queue.INTERACTIVE) == 0)
+    told.set()
+    handler.until(1)
+    assert handler.attempts == [1]
+
+
+def test_consumers_that_are_served_are_left_alone(brokers: Brokers) -> None:
+    handler = Recorder()
+    consumer = RabbitBroker(brokers.url, name="entrepot: test", look=0.01)
+    consumer.consume(WORK, 4, handler, reserved=2)
+    until(lambda: consumer.connected)
+    before, publisher = consumer._link.generation, brokers.open()
+    for number in range(100):
+        publisher.publish(WORK[number % 2], job(number)).result(10)
+    handler.until(100)
+    assert consumer._link.generation == before
+    consumer.close()
 
 
 def test_a_long_hold_is_handed_back_while_its_handler_runs_on(brokers: Brokers) -> None:

@@ -17,6 +17,7 @@ from common.broker.rabbitmq.parameters import parameters
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.publisher import Publisher
 from common.broker.rabbitmq.topology import DEAD, queue_name
+from common.broker.rabbitmq.vigil import LOOK_SECONDS
 from common.messages import Event, Message, Queue, encode
 
 # How long closing waits for publications under way, in seconds.
@@ -27,8 +28,11 @@ _PAUSE_SECONDS = 0.01
 class RabbitBroker:
     """A Broker at RabbitMQ; connects from the moment it is made, and again whenever it must."""
 
-    def __init__(self, url: str, *, name: str, hold: float = HOLD_SECONDS) -> None:
-        """`hold` is how long a delivery is held before a continuation takes its place, in seconds.
+    def __init__(
+        self, url: str, *, name: str, hold: float = HOLD_SECONDS, look: float = LOOK_SECONDS
+    ) -> None:
+        """`hold` is how long a delivery is held before a continuation takes its place, in seconds;
+        every `look` seconds it is looked whether the broker still delivers.
 
         Raises ValueError for what is no AMQP URL.
         """
@@ -38,6 +42,7 @@ class RabbitBroker:
         self._listeners = Listeners()
         self._feed = Feed(self._link, self._listeners)
         self._hold = hold
+        self._look = look
         self._lock = threading.Lock()
         self._consumer: Consumer | None = None
         self._link.start()
@@ -69,7 +74,14 @@ class RabbitBroker:
             if self._consumer is not None:
                 raise RuntimeError("consume is called once")
             self._consumer = Consumer(
-                self._link, self._publisher, queues, slots, handler, self._hold, reserved=reserved
+                self._link,
+                self._publisher,
+                queues,
+                slots,
+                handler,
+                self._hold,
+                self._look,
+                reserved=reserved,
             )
 
     def emit(self, event: Event) -> None:

@@ -16,6 +16,7 @@ from common.broker.rabbitmq.publisher import Publisher
 from common.broker.rabbitmq.runs import Run, Runs
 from common.broker.rabbitmq.taps import Taps, Ticket
 from common.broker.rabbitmq.topology import Channel
+from common.broker.rabbitmq.vigil import LOOK_SECONDS, Vigil
 from common.broker.slots import Slots
 from common.errors import BrokerUnavailable, UndecodableMessage
 from common.messages import Message, Queue, decode_message
@@ -42,6 +43,7 @@ class Consumer:
         slots: int,
         handler: Callable[[Delivery], None],
         hold: float = HOLD_SECONDS,
+        look: float = LOOK_SECONDS,
         *,
         reserved: int = 0,
     ) -> None:
@@ -62,6 +64,7 @@ class Consumer:
         self._finished = threading.Condition()
         link.join(self)
         link.call(self._look_at_holds)
+        link.call(Vigil(link, self._taps, queues, look).watch)
 
     def close(self, drain: float) -> None:
         """Take no more, wait up to `drain` seconds for handlers and for what they decided.

@@ -62,8 +62,8 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection is there and everything declared."""
-        return self._up_since is not None
+        """Whether the connection is there, not about to close, and everything declared."""
+        return self._up_since is not None and self._connection.is_open
 
     def start(self) -> None:
         """Begin to connect; returns at once."""

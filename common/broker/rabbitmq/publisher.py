@@ -157,6 +157,8 @@ class Publisher:
         tag = self._tags.get(properties.message_id or "")
         if tag is not None:
             self._unconfirmed[tag].fail("no queue takes the message")
+        # A queue that nobody consumes goes without anybody being told: with a connection it is back.
+        self._link.fail("no queue takes a message")
 
     def _sweep_later(self) -> None:
         if not self._sweeping and not self.settled:

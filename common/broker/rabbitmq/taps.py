@@ -15,6 +15,9 @@ from common.messages import Queue
 # queue is empty: only then is a later one tapped.
 _QUIET_SECONDS = 0.02
 
+# Since when the broker knows of a tap that it has not confirmed.
+_UNKNOWN = float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticket:
@@ -41,8 +44,8 @@ class Taps:
     and is gone; so a message that waits here for a slot is rare, and one that waits behind a
     message of a later queue, at the broker, rarer.
 
-    A message that crosses our cancelling of its tap is requeued by pika, which the broker counts
-    as a delivery: such a message arrives with one attempt more than it had.
+    A message that crosses our cancelling of its tap is taken all the same. pika would send it
+    back, and the broker would count that as an attempt.
     """
 
     def __init__(
@@ -92,6 +95,10 @@ class Taps:
         self._closed = True
         self.balance()
 
+    def idle(self, queue: Queue) -> frozenset[str]:
+        """Its taps that the broker knows of and has given no message."""
+        return frozenset(tap for tap, since in self._idle[queue].items() if since < _UNKNOWN)
+
     def holds(self, ticket: Ticket) -> bool:
         """Whether the broker still takes this delivery for ours."""
         return ticket in self._held
@@ -99,7 +106,7 @@ class Taps:
     def ack(self, ticket: Ticket) -> None:
         """The message is done with; nothing when it is not held any more."""
         if ticket in self._cancelling:
-            # Acknowledged now, the tap would let the next one through, which pika would requeue.
+            # Acknowledged now, the tap would let the next one through.
             self._done.add(ticket)
             return
         if ticket not in self._held:
@@ -132,7 +139,7 @@ class Taps:
                 self._balance_later()
 
     def _quiet(self, queue: Queue) -> bool:
-        since = min(self._idle[queue].values(), default=float("inf"))
+        since = min(self._idle[queue].values(), default=_UNKNOWN)
         return time.monotonic() - since >= _QUIET_SECONDS
 
     def _balance_later(self) -> None:
@@ -148,13 +155,19 @@ class Taps:
         idle = self._idle[queue]
         while len(idle) > wanted:
             consumer, _ = idle.popitem()
-            self._channel.basic_cancel(consumer)
+            self._cancel(consumer)
         while len(idle) < wanted:
             self._open_tap(queue)
 
+    def _cancel(self, consumer: str, done: Callable[[Any], None] = lambda _: None) -> None:
+        # With a callback: pika then keeps the consumer until the broker has confirmed. By
+        # `_cancelled` it knows what to send back meanwhile.
+        self._channel.basic_cancel(consumer, callback=done)
+        self._channel._cancelled.discard(consumer)  # noqa: SLF001 - it offers no setting
+
     def _open_tap(self, queue: Queue) -> None:
         consumer = f"{queue.value}-{next(self._names)}"
-        self._idle[queue][consumer] = float("inf")
+        self._idle[queue][consumer] = _UNKNOWN
         self._channel.basic_consume(
             queue_name(queue),
             self._link.guarded(partial(self._received, queue, self._channel)),
@@ -177,11 +190,11 @@ class Taps:
     ) -> None:
         if tapped is not self._channel:
             return
-        self._idle[queue].pop(method.consumer_tag, None)
-        lasting = queue is self._queues[0]
+        is_open = self._idle[queue].pop(method.consumer_tag, None) is not None
+        lasting = is_open and queue is self._queues[0]
         ticket = Ticket(tapped, method.delivery_tag, method.consumer_tag if lasting else None)
         self._held.add(ticket)
-        if not lasting:
+        if is_open and not lasting:
             self._cancel_behind(ticket, method.consumer_tag)
         self._receive(queue, ticket, properties, body)
         self.balance()
@@ -189,7 +202,7 @@ class Taps:
     def _cancel_behind(self, ticket: Ticket, consumer: str) -> None:
         self._cancelling.add(ticket)
         cancelled = self._link.guarded(partial(self._cancelled, ticket))
-        self._channel.basic_cancel(consumer, callback=cancelled)
+        self._cancel(consumer, cancelled)
 
     def _cancelled(self, ticket: Ticket, _frame: Any) -> None:
         self._cancelling.discard(ticket)
