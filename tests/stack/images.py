@@ -4,6 +4,7 @@ Where none can be pulled, a base is made of Debian's packages under the name tha
 begin with, and on it stand-ins of the others with the same interface: images/*.Dockerfile.
 """
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -65,7 +66,9 @@ def _make_base(client: docker.DockerClient) -> None:
             ".",
         )
         name, _, tag = BASE.partition(":")
-        client.api.import_image_from_file(str(archive), repository=name, tag=tag)
+        told = client.api.import_image_from_file(str(archive), repository=name, tag=tag)
+        # podman 4.3 does not look at the tag.
+        client.api.tag(json.loads(told.splitlines()[-1])["status"], name, tag)
 
 
 def _build(client: docker.DockerClient, name: str, context: Path, recipe: Path) -> None:
