@@ -3,9 +3,12 @@
 # make test-stack  deploy/compose.yml as containers, on a Docker or podman engine
 # make bench  entrepot beside docker-registry and nginx; BENCH="--quick --rows herd" for less
 # make demo   the main job, shown without the internet
+# make docs   the parts of docs/ that are made from the code
+# make site   the documentation as a web site, in build/site
+# make dist   wheel and sdist, in dist
 # make lock   the lock files anew; UPGRADE=--upgrade for newer versions
 
-.PHONY: run test test-stack bench demo lock
+.PHONY: run test test-stack bench demo docs site dist lock
 
 run: .venv/runtime
 	exec .venv/bin/entrepot serve $(CONFIG)
@@ -32,6 +35,19 @@ bench: .venv/development
 demo: .venv/runtime
 	.ci/packages docker-registry=docker-registry skopeo=skopeo
 	.venv/bin/entrepot demo
+
+docs: .venv/development
+	.venv/bin/python -m tests.common.configuration_keys
+	.venv/bin/python -m tests.common.configuration_table
+	.venv/bin/python -m tests.common.metrics_table
+	.venv/bin/python -m entrepot.manual > docs/entrepot.1
+
+site: .venv/development
+	.venv/bin/mkdocs build --strict
+
+dist: .venv/development
+	.venv/bin/python -m build --no-isolation
+	.venv/bin/twine check --strict dist/*
 
 # What runs is part of what tests need: whoever has the second has the first.
 .venv/runtime: requirements.lock

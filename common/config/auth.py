@@ -24,9 +24,9 @@ _ALGORITHMS = {name.lower(): name for name in (*ASYMMETRIC, *SYMMETRIC)}
 _SCHEMES = ("htpasswd", "token", "silly")
 
 
-def _printable(what: str) -> Leaf:
+def _printable(what: str, kind: str = "text") -> Leaf:
     # It stands in a header (RFC 9110, section 11.5).
-    return leaves.matching(re.compile(r"[\x20-\x7e]+"), f"{what}, in plain ASCII")
+    return leaves.matching(re.compile(r"[\x20-\x7e]+"), f"{what}, in plain ASCII", kind)
 
 
 def _algorithm() -> Leaf:
@@ -35,7 +35,7 @@ def _algorithm() -> Leaf:
             raise ValueError
         return _ALGORITHMS[written.lower()]
 
-    return Leaf(read, f"expected one of {', '.join(_ALGORITHMS.values())}")
+    return Leaf(read, f"expected one of {', '.join(_ALGORITHMS.values())}", kind="algorithm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Htpasswd:
 class Token:
     """`auth.token`: tokens that another server signs (distribution's token specification)."""
 
-    realm: str = setting(_printable("the token server's address"), "")
+    realm: str = setting(_printable("the token server's address", "address"), "")
     """Where clients get a token."""
     service: str = setting(_printable("our name at the token server"), "")
     """A token's audience must have it."""
@@ -64,7 +64,9 @@ class Token:
     """Those a token may be signed with; empty once read: all but the symmetric ones."""
     autoredirect: bool = setting(leaves.boolean(), default=False)
     """The realm is `autoredirectpath` on the host that the client asked."""
-    autoredirectpath: str = setting(leaves.matching(re.compile(r"/[!#-\[\]-~]*"), "a path"), "")
+    autoredirectpath: str = setting(
+        leaves.matching(re.compile(r"/[!#-\[\]-~]*"), "a path", "path"), ""
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ _HIGHEST_PORT = 65_535
 
 def text(expected: str = "text") -> Leaf:
     """Any text, as written."""
-    return Leaf(str, f"expected {expected}")
+    kind = re.sub(r"^an? | such as .*", "", expected)
+    return Leaf(str, f"expected {expected}", kind=kind)
 
 
 def secret() -> Leaf:
@@ -28,13 +29,13 @@ def secret() -> Leaf:
     return Leaf(Secret, "expected text", show=str)
 
 
-def matching(pattern: re.Pattern[str], expected: str) -> Leaf:
+def matching(pattern: re.Pattern[str], expected: str, kind: str = "text") -> Leaf:
     """Text that `pattern` matches wholly."""
 
     def read(written: str) -> str:
         return _require(written, pattern.fullmatch(written) is not None)
 
-    return Leaf(read, f"expected {expected}")
+    return Leaf(read, f"expected {expected}", kind=kind)
 
 
 def choice(*words: str) -> Leaf:
@@ -43,7 +44,8 @@ def choice(*words: str) -> Leaf:
     def read(written: str) -> str:
         return _require(written.lower(), written.lower() in words)
 
-    return Leaf(read, f"expected one of {', '.join(words)}")
+    kind = " ".join(f"`{word}`" for word in words)
+    return Leaf(read, f"expected one of {', '.join(words)}", kind=kind)
 
 
 def boolean() -> Leaf:
@@ -53,7 +55,7 @@ def boolean() -> Leaf:
         _require(written, written.lower() in _TRUE | _FALSE)
         return written.lower() in _TRUE
 
-    return Leaf(read, "expected true or false")
+    return Leaf(read, "expected true or false", kind="`true` `false`")
 
 
 def integer(minimum: int, maximum: int | None = None) -> Leaf:
@@ -66,7 +68,7 @@ def integer(minimum: int, maximum: int | None = None) -> Leaf:
         return number
 
     bounds = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
-    return Leaf(read, f"expected a whole number, {bounds}")
+    return Leaf(read, f"expected a whole number, {bounds}", kind="number")
 
 
 def duration(*, zero: bool = False) -> Leaf:
@@ -78,9 +80,8 @@ def duration(*, zero: bool = False) -> Leaf:
         return nanoseconds / durations.NANOSECONDS
 
     bound = "0 or more" if zero else "more than 0"
-    return Leaf(
-        read, f"expected a duration such as 90s or 1h30m, {bound}", show_seconds, _too_short
-    )
+    expected = f"expected a duration such as 90s or 1h30m, {bound}"
+    return Leaf(read, expected, show_seconds, _too_short, "duration")
 
 
 def lifetime() -> Leaf:
@@ -89,12 +90,18 @@ def lifetime() -> Leaf:
     def read(written: str) -> float:
         return max(durations.parse(written), 0) / durations.NANOSECONDS
 
-    return Leaf(read, "expected a duration such as 168h, or 0 for never", show_seconds, _too_short)
+    expected = "expected a duration such as 168h, or 0 for never"
+    return Leaf(read, expected, show_seconds, _too_short, "duration")
 
 
-def size() -> Leaf:
+def size(kind: str = "size") -> Leaf:
     """A size in bytes."""
-    return Leaf(sizes.parse, "expected a size such as 500GB or 10GiB", sizes.write)
+    return Leaf(sizes.parse, "expected a size such as 500GB or 10GiB", sizes.write, kind=kind)
+
+
+def rate() -> Leaf:
+    """Bytes a second, written as a size."""
+    return size("size a second")
 
 
 def http_url(example: str, *, path: bool) -> Leaf:
@@ -108,7 +115,8 @@ def http_url(example: str, *, path: bool) -> Leaf:
         _require(written, path or not address)
         return f"{parts.scheme}://{parts.netloc}{address}"
 
-    return Leaf(read, f"expected an address such as {example}, without credentials")
+    expected = f"expected an address such as {example}, without credentials"
+    return Leaf(read, expected, kind="address")
 
 
 def web_address(example: str) -> Leaf:
@@ -120,7 +128,7 @@ def web_address(example: str) -> Leaf:
         _require(written, written.isascii() and written.isprintable() and " " not in written)
         return WebAddress(written.partition("#")[0])
 
-    return Leaf(read, f"expected an address such as {example}", show=str)
+    return Leaf(read, f"expected an address such as {example}", show=str, kind="address")
 
 
 def host() -> Leaf:
@@ -130,7 +138,7 @@ def host() -> Leaf:
         name = written.lower()
         return _require(name, _is_host(_split(f"//{name}")) and not re.search(r"[/@?#]", name))
 
-    return Leaf(read, "expected a host name such as auth.docker.io")
+    return Leaf(read, "expected a host name such as auth.docker.io", kind="host")
 
 
 def network() -> Leaf:
@@ -139,7 +147,8 @@ def network() -> Leaf:
     def read(written: str) -> str:
         return written if written == "unix" else str(ip_network(written, strict=False))
 
-    return Leaf(read, "expected a network such as 10.0.0.0/8, an address, or unix")
+    expected = "expected a network such as 10.0.0.0/8, an address, or unix"
+    return Leaf(read, expected, kind="network")
 
 
 def header_name(written: str) -> bool:
@@ -164,7 +173,8 @@ def repository_pattern() -> Leaf:
     def read(written: str) -> str:
         return _require(written, rules.is_pattern(written))
 
-    return Leaf(read, "expected a repository's name, with * and ** for what may differ in it")
+    expected = "expected a repository's name, with * and ** for what may differ in it"
+    return Leaf(read, expected, kind="pattern")
 
 
 def is_listen_address(written: str) -> bool:

@@ -82,7 +82,8 @@ class Prometheus:
 
     enabled: bool = setting(leaves.boolean(), default=False)
     path: str = setting(
-        leaves.matching(re.compile(r"(/[A-Za-z0-9._~-]+)+"), "a path such as /metrics"), "/metrics"
+        leaves.matching(re.compile(r"(/[A-Za-z0-9._~-]+)+"), "a path such as /metrics", "path"),
+        "/metrics",
     )
     folder: str = setting(leaves.text("a path"), "")
     """Where processes of one machine that are started apart have their counts put together: one
@@ -114,7 +115,8 @@ class Http:
     host: str = setting(leaves.http_url("https://mirror.example.com", path=False), "")
     """The address clients see, for absolute links; empty: taken from each request."""
     prefix: str = setting(
-        leaves.matching(re.compile(r"(/[A-Za-z0-9._~-]+)*/?"), "a path such as /mirror/"), ""
+        leaves.matching(re.compile(r"(/[A-Za-z0-9._~-]+)*/?"), "a path such as /mirror/", "path"),
+        "",
     )
     """In front of every path: empty, or `/mirror` without a slash at the end."""
     relativeurls: bool = setting(leaves.boolean(), default=False)
@@ -262,7 +264,7 @@ class Fetcher:
     connecttimeout: float = setting(leaves.duration(), 5.0)
     readtimeout: float = setting(leaves.duration(), 30.0)
     """Seconds without a single byte from an upstream."""
-    minthroughput: int = setting(leaves.size(), _KIB)
+    minthroughput: int = setting(leaves.rate(), _KIB)
     """Bytes a second, over `throughputwindow`, below which a download is taken up anew; 0: any."""
     throughputwindow: float = setting(leaves.duration(), 60.0)
     lease: float = setting(leaves.duration(), 15.0)
@@ -285,7 +287,7 @@ class Janitor:
     """Seconds between two looks at everything in storage."""
     scrubinterval: float = setting(leaves.duration(zero=True), 30 * _DAY)
     """Seconds after which a blob's bytes are compared with its digest again; 0: never."""
-    scrubrate: int = setting(leaves.size(), 20_000_000)
+    scrubrate: int = setting(leaves.rate(), 20_000_000)
     """Bytes a second that are read for it; 0: any number."""
     maxsize: int = setting(leaves.size(), 0)
     """Bytes that blobs and downloads under way may take up together; 0: any number."""

@@ -17,13 +17,14 @@ class Leaf:
 
     `read` makes it from the text as written and raises ValueError; `expected` says what would be
     right. `show` gives what a file would hold for it. `advise` may have a warning about a text that
-    `read` accepts.
+    `read` accepts. `kind` is what docs/configuration.md calls such a value.
     """
 
     read: Callable[[str], Any]
     expected: str
     show: Callable[[Any], Any] = lambda value: value
     advise: Callable[[str], str | None] = lambda _text: None
+    kind: str = "text"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def _suite() -> Leaf:
             raise ValueError
         return name
 
-    return Leaf(read, f"expected suites among {', '.join((*_SUITES_1_3, *reversed(_SUITES_1_2)))}")
+    among = ", ".join((*_SUITES_1_3, *reversed(_SUITES_1_2)))
+    return Leaf(read, f"expected suites among {among}", kind="suite")
 
 
 @dataclass(frozen=True, slots=True)

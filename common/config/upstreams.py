@@ -45,8 +45,7 @@ class Account:
     allow: Sequence[str] = setting(ListOf(leaves.repository_pattern()), ())
     deny: Sequence[str] = setting(ListOf(leaves.repository_pattern()), ())
     maxconnections: int = setting(leaves.integer(1), DEFAULT_CONNECTIONS)
-    bandwidth: int = setting(leaves.size(), 0)
-    """Bytes a second."""
+    bandwidth: int = setting(leaves.rate(), 0)
 
 
 @dataclass(frozen=True, slots=True)

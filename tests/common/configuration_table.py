@@ -3,16 +3,15 @@
 `python -m tests.common.configuration_table` writes it anew.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from common.config.schema import SCHEMA
 from common.config.shapes import Anything, Key, ListOf, Section, Shape, TableOf
+from tests.common import marked
 from tests.common.distribution_keys import BOTH, ONLY_2_8, ONLY_3
 
 DOCUMENT = Path(__file__).parents[2] / "docs/configuration.md"
-BEGIN = "<!-- from the schema: python -m tests.common.configuration_table -->"
-END = "<!-- end -->"
+NAME = "fates"
 USED = "used"
 
 
@@ -65,35 +64,10 @@ def _version(place: str) -> str:
     return "2.8" if below(ONLY_2_8) else "3"
 
 
-def settings(shape: Shape = SCHEMA, path: str = "") -> Iterator[str]:
-    """Every setting that is used, ours included."""
-    if isinstance(shape, ListOf):
-        yield from settings(shape.item, f"{path}.N") if _has_keys(shape.item) else [path]
-    elif isinstance(shape, Section):
-        if shape.model is None:
-            return
-        for name, key in shape.keys.items():
-            if key.verdict is None:
-                yield from settings(key.shape, f"{path}.{name}" if path else name)
-    else:
-        yield path
-
-
-def _has_keys(shape: Shape) -> bool:
-    return isinstance(shape, Section)
-
-
 def written() -> str:
     """The table as the document has it."""
-    return DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0].strip()
-
-
-def write() -> None:
-    """Put the table into the document."""
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
+    return marked.written(DOCUMENT, NAME)
 
 
 if __name__ == "__main__":
-    write()
+    marked.write(DOCUMENT, NAME, table())

@@ -1,12 +1,11 @@
 """docs/configuration.md says what the code does."""
 
-import re
-
 import pytest
 
-from common.config.schema import SCHEMA
-from tests.common import configuration_table
-from tests.common.configuration_table import DOCUMENT, fate_of
+from common.config import leaves
+from common.config.model import DEFAULT_TTL, Frontend
+from tests.common import configuration_keys, configuration_table
+from tests.common.configuration_table import fate_of
 from tests.common.distribution_keys import BOTH, ONLY_2_8, ONLY_3
 
 
@@ -21,26 +20,37 @@ def test_a_key_nobody_knows_has_no_fate() -> None:
             fate_of(key)
 
 
-def test_the_table_is_what_the_schema_says() -> None:
-    again = "python -m tests.common.configuration_table writes it anew"
-    assert configuration_table.written() == configuration_table.table(), again
+def test_the_table_of_distributions_keys_is_what_the_schema_says() -> None:
+    assert configuration_table.written() == configuration_table.table(), "make docs"
 
 
-def test_every_setting_that_is_used_is_described() -> None:
-    keys = DOCUMENT.read_text().partition("## Keys")[2].partition("\n## ")[0]
-    # Of a row, the first cell names the keys; those of a named upstream are those of the default one.
-    described = {
-        name
-        for row in re.findall(r"^\| (.*?) \|", keys, re.MULTILINE)
-        for name in re.findall(r"`([^`]+)`", row)
-    }
-    missing = {
-        setting
-        for setting in configuration_table.settings(SCHEMA)
-        if setting not in described
-        and not (
-            setting.startswith("proxy.upstreams.N.")
-            and setting.replace("proxy.upstreams.N.", "proxy.") in described
-        )
-    }
-    assert missing <= {"version", "loglevel"}
+def test_the_tables_of_settings_are_what_the_code_says() -> None:
+    assert configuration_keys.written() == configuration_keys.tables(), "make docs"
+
+
+def test_every_setting_has_a_meaning_and_no_meaning_is_left_over() -> None:
+    said = configuration_keys.meanings()
+    assert [setting.path for setting in configuration_keys.settings()] == list(said)
+    assert all(meaning.text for meaning in said.values())
+
+
+def test_a_default_is_told_in_words_only_where_the_code_tells_none() -> None:
+    said = configuration_keys.meanings()
+    both = [
+        setting.path
+        for setting in configuration_keys.settings()
+        if setting.default and said[setting.path].default
+    ]
+    assert both == []
+
+
+def test_defaults_and_kinds_are_the_codes_own() -> None:
+    found = {setting.path: setting for setting in configuration_keys.settings()}
+    assert found["proxy.ttl"].default == f"`{leaves.show_seconds(DEFAULT_TTL)}`"
+    assert found["frontend.connections"].default == f"`{Frontend().connections}`"
+    assert found["http.net"].kind == "`tcp` `unix`"
+    assert found["http.trustedproxies"].kind == "list of networks"
+    # What this machine decides is no default of others.
+    assert found["frontend.workers"].default == ""
+    assert "proxy.upstreams.N.name" in found
+    assert "proxy.upstreams.N.ttl" not in found
