@@ -5,8 +5,8 @@
 
 import argparse
 import textwrap
-from importlib import metadata
 
+from common.version import VERSION
 from entrepot.commands import COMMANDS, Command
 
 EXAMPLES = """\
@@ -25,14 +25,6 @@ STATUSES = "Exit status: 0 fine, 1 failed, 2 wrong usage or configuration."
 _COLUMNS = 79
 
 
-class _Version(argparse.Action):
-    """Looked up when it is asked for: that reads files."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"entrepot {metadata.version('entrepot')}")
-        parser.exit()
-
-
 def build() -> argparse.ArgumentParser:
     """A parser whose result has `command`, its name, and `run`, what runs it."""
     parser = argparse.ArgumentParser(
@@ -41,7 +33,12 @@ def build() -> argparse.ArgumentParser:
         epilog=f"examples:\n{EXAMPLES}\n\n{textwrap.fill(EPILOG, _COLUMNS)}\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="tell the version and exit")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"entrepot {VERSION}",
+        help="tell the version and exit",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for command in COMMANDS:
         _add(commands, command)

@@ -3,7 +3,6 @@
 import signal
 import socket
 from contextlib import ExitStack
-from importlib.metadata import version
 from threading import Event, Timer
 
 from setproctitle import setproctitle
@@ -22,6 +21,7 @@ from common.metrics.metering import Metering
 from common.metrics.queues import QueueWatch
 from common.paths import Layout
 from common.rules import Rules
+from common.version import VERSION
 from fetcher.ahead import Ahead, memory
 from fetcher.announcer import Announcer
 from fetcher.jobs import Jobs
@@ -169,7 +169,7 @@ def _settings(described: UpstreamConfig, fetcher: FetcherConfig) -> UpstreamSett
         read_timeout=fetcher.readtimeout,
         min_throughput=fetcher.minthroughput,
         throughput_window=fetcher.throughputwindow,
-        user_agent=f"entrepot/{version('entrepot')}",
+        user_agent=f"entrepot/{VERSION}",
         pool_size=min(fetcher.slots + fetcher.segments, described.maxconnections),
         max_connections=described.maxconnections,
         bandwidth=described.bandwidth,

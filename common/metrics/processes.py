@@ -4,7 +4,6 @@ import os
 import resource
 import time
 from contextlib import suppress
-from importlib.metadata import version
 
 from common.metrics.catalogue import (
     BUILD,
@@ -17,6 +16,7 @@ from common.metrics.catalogue import (
     THREADS,
 )
 from common.metrics.kinds import Probe
+from common.version import VERSION
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -26,7 +26,7 @@ _SELDOM = 10.0
 
 def watch_process(role: str) -> Probe:
     """Tells of this process as one of `role`, from now on."""
-    BUILD.of(version("entrepot")).set(1)
+    BUILD.of(VERSION).set(1)
     PROCESSES.of(role).set(1)
     STARTED.of(role).set(round(time.time(), 2))
     FILES_MAX.of(role).set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

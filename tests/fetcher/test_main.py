@@ -5,7 +5,6 @@ import random
 import signal
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from common.owner import decode_owner
 from common.paths import Layout
 from common.reference import RepositoryName
 from common.source import Source
+from common.version import VERSION
 from tests.parts.counting import Upstream
 from tests.parts.faults import HoldBody, Status, Throttle
 from tests.parts.process import Process
@@ -138,7 +138,7 @@ def test_the_upstream_is_told_who_asks(fleet: Fleet, upstream: Upstream) -> None
 
     until(lambda: upstream.seen("*/blobs/*"), within=20, what="the request")
     (request,) = upstream.seen("*/blobs/*")
-    assert request.headers["user-agent"] == f"entrepot/{version('entrepot')}"
+    assert request.headers["user-agent"] == f"entrepot/{VERSION}"
 
 
 def test_what_one_fetcher_process_was_told_another_obeys(fleet: Fleet, upstream: Upstream) -> None:
