@@ -70,14 +70,13 @@ class Skopeo:
 
 
 class Podman:
-    """podman with storage and configuration in `folder`."""
+    """podman with storage and configuration in `folder`.
+
+    `env` is what makes a podman, or a skopeo, that one starts oneself use them too.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._options = [
-            *("--tmpdir", str(folder / "tmp")),
-            *("--cgroup-manager", "cgroupfs", "--events-backend", "file"),
-        ]
         self._registries = folder / "registries.conf"
         self._registries.write_text("unqualified-search-registries = []\n")
         policy = folder / "policy.json"
@@ -85,12 +84,14 @@ class Podman:
         (folder / "auth.json").write_text("{}")
         (folder / "containers.conf").write_text(
             f'[network]\nnetwork_config_dir = "{folder}/networks"\n'
+            f'[engine]\ntmp_dir = "{folder}/tmp"\n'
+            'cgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
         (folder / "storage.conf").write_text(
             f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'
         )
         self._policy = policy
-        self._env = {
+        self.env = {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(self._registries),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
@@ -114,4 +115,4 @@ class Podman:
         return Pulled(Digest(image["Digest"]), names=names)
 
     def _run(self, *arguments: str) -> bytes:
-        return run(["podman", *self._options, *arguments], self._env)
+        return run(["podman", *arguments], self.env)

@@ -45,6 +45,14 @@ class Containerd:
             self._process.terminate()
         shutil.rmtree(self._state, ignore_errors=True)
 
+    @property
+    def env(self) -> dict[str, str]:
+        """What makes a `ctr` that one starts oneself use it."""
+        return {
+            "CONTAINERD_ADDRESS": str(self._state / "grpc"),
+            "CONTAINERD_SNAPSHOTTER": "native",
+        }
+
     def mirror(self, registry: str, url: str, *, ca: str = "") -> None:
         """From now on pull images of `registry` from `url`, with `?ns=` as containerd does it.
 
@@ -65,7 +73,7 @@ class Containerd:
         hosts = self._folder / "hosts"
         how = ["--hosts-dir", str(hosts)] if hosts.exists() else ["--plain-http"]
         how += ["--user", user] if user else []
-        self._ctr("images", "pull", "--snapshotter", "native", *how, reference)
+        self._ctr("images", "pull", *how, reference)
         for line in self._ctr("images", "list").decode().splitlines()[1:]:
             name, _media_type, digest, *_ = line.split()
             if name == reference:
@@ -77,4 +85,4 @@ class Containerd:
         return frozenset(Digest(name) for name in names)
 
     def _ctr(self, *arguments: str) -> bytes:
-        return run(["ctr", "--address", str(self._state / "grpc"), *arguments])
+        return run(["ctr", *arguments], self.env)
