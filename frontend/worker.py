@@ -12,6 +12,7 @@
 """
 
 import asyncio
+import signal
 import socket
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,8 @@ from gunicorn.workers import gasgi
 from frontend.errors import body_of
 from frontend.fileparts import FilePart
 from frontend.sending import Copying, Sendfile, Sending
+
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 # How long a connection may stay open without a first request, in seconds.
 _FIRST_REQUEST = 60.0
@@ -174,17 +177,24 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """Have the worker make our connections; it names the class in its module."""
+        # uvloop loses what comes after its handlers are set and before it runs.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         gasgi.ASGIProtocol = Protocol
         super().init_process()
 
+    def notify(self) -> None:
+        """Beat; gunicorn's loop does, as long as it serves."""
+        self._serving = asyncio.current_task()
+        super().notify()
+
     def handle_exit_signal(self) -> None:
-        """Begin to drain at once; gunicorn's loop would notice within a second."""
+        """Begin to drain at once; gunicorn's loop, once it runs, would notice within a second."""
         first, self.alive = self.alive, False
         if first and self._serving is not None:
             self._serving.cancel()
 
     async def _serve(self) -> None:
-        self._serving = asyncio.current_task()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         await super()._serve()
 
     async def _shutdown(self) -> None:

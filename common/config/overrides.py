@@ -14,7 +14,11 @@ from common.config.tree import Items, Node, NotReadable, Scalar, Table, parse_va
 
 PREFIX = "REGISTRY_"
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
-_VERSION = "REGISTRY_VERSION"
+# Variables that begin alike and change nothing here, and why.
+_OTHERS = {
+    "REGISTRY_VERSION": "the version is the file's",
+    "REGISTRY_AUTH_FILE": "it names the accounts of podman and skopeo; there is no setting auth.file",
+}
 
 
 class _Ignored(Exception):
@@ -32,8 +36,8 @@ def apply(schema: Section, root: Node, environ: Mapping[str, str], findings: Fin
             continue
         variable = _Variable(name, environ[name])
         try:
-            if name == _VERSION:
-                raise _Ignored("the version is the file's")
+            if name in _OTHERS:
+                raise _Ignored(_OTHERS[name])
             root = variable.set_in(schema, root, name.split("_")[1:])
         except _Ignored as reason:
             findings.warn_about(name, f"ignored: {reason}")

@@ -156,6 +156,7 @@ def test_an_index_beyond_the_end_is_an_error(index: str) -> None:
         ("REGISTRY_", "no such setting"),
         ("REGISTRY_HTTP_ADDR_PORT", "http.addr is a single value, there is nothing below it"),
         ("REGISTRY_VERSION", "the version is the file's"),
+        ("REGISTRY_AUTH_FILE", "it names the accounts of podman and skopeo"),
         ("REGISTRY_LOG_FIELDS_SERVICE_NAME", "log.fields.service is a single value"),
         (
             "REGISTRY_HEALTH_HTTP_0_URI",

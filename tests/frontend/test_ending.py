@@ -1,0 +1,54 @@
+"""A frontend that is told to end before it has begun."""
+
+import json
+import sys
+from pathlib import Path
+
+from tests.parts.process import Process
+from tests.waiting import until
+
+# Before anything of ours is imported. The worker has set its handlers, and its loop does not run
+# yet: there it has the master end, which has the worker end, and goes on once that has come.
+EARLY = """\
+import os
+import signal
+import time
+
+from gunicorn.workers import gasgi
+
+load = gasgi.ASGIWorker.load_wsgi
+
+
+def load_late(self):
+    os.kill(os.getppid(), signal.SIGTERM)
+    deadline = time.monotonic() + 3
+    while signal.SIGTERM not in signal.sigpending() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    load(self)
+
+
+gasgi.ASGIWorker.load_wsgi = load_late
+"""
+
+
+def test_a_worker_that_is_ended_while_it_boots_ends(tmp_path: Path) -> None:
+    config = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "root")}},
+        "http": {"addr": "127.0.0.1:0", "draintimeout": "60s"},
+        "proxy": {"remoteurl": "http://127.0.0.1:1"},
+        "frontend": {"workers": 1},
+    }
+    (tmp_path / "sitecustomize.py").write_text(EARLY)
+    file = tmp_path / "config.yml"
+    file.write_text(json.dumps(config))
+    process = Process(
+        [sys.executable, "-m", "entrepot", "frontend", str(file)],
+        log=tmp_path / "log",
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    try:
+        until(lambda: process.exit_code is not None, 30, "the frontend to end")
+        assert process.exit_code == 0
+    finally:
+        process.kill()
