@@ -59,6 +59,7 @@ def build_services(config: Config, broker: Broker) -> Services:
         naming=naming(
             {name: upstream.remoteurl for name, upstream in upstreams.items()},
             {name: Rules(upstream.allow, upstream.deny) for name, upstream in upstreams.items()},
+            {name: upstream.namespaces for name, upstream in upstreams.items()},
         ),
         terms={
             name: Terms(

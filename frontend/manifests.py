@@ -118,7 +118,11 @@ class Manifests:
             self._mark(source, tag, stored)
             counting.MANIFEST_HITS[source.upstream].value += 1
             return held
-        return await self._resolve(source, tag, stored, held)
+        manifest = await self._resolve(source, tag, stored, held)
+        if stored is not None:
+            # Confirmed, moved, or served stale: it was used all the same.
+            self._mark(source, tag, stored)
+        return manifest
 
     async def _resolve(
         self, source: Source, tag: Tag, stored: StoredTag | None, held: Manifest | None

@@ -171,6 +171,8 @@ class Upstream:
     """How requests choose it; empty for `proxy.remoteurl`, which answers when none is named."""
     remoteurl: str
     """Without a slash at the end."""
+    namespaces: tuple[str, ...] = ()
+    """What `ns` and the path prefix may call it beside its name and its host."""
     username: str = ""
     password: Secret = field(default_factory=Secret)
     usernamefile: str = ""

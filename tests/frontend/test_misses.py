@@ -1,6 +1,7 @@
 """Misses: what the frontend asks for, and what clients see while it arrives."""
 
 import json
+import os
 import select
 import time
 from collections.abc import Iterator
@@ -355,6 +356,25 @@ def test_an_old_tag_is_served_stale_when_the_upstream_fails(
     assert got.headers["warning"].startswith("299 - ")
     assert front.ask(f"/v2/{REPOSITORY}/manifests/edge").headers["warning"].startswith("299 - ")
     assert front.jobs.empty()
+
+
+@pytest.mark.parametrize("is_up", [True, False], ids=["confirmed", "stale"])
+def test_a_tag_that_had_to_be_asked_for_has_been_used(
+    front: Stage, client: Client, *, is_up: bool
+) -> None:
+    make_stale(front, "edge")
+    current = front.layout.tag_current(NAME, Tag("edge"))
+    age(current, 2 * 24 * 3600)
+    before = os.stat(current).st_mtime
+    answer = client.ask(f"/v2/{REPOSITORY}/manifests/edge")
+    job = front.next_job()
+    if is_up:
+        front.store_manifest(REPOSITORY, MANIFEST, "edge")
+        committed(front, job)
+    else:
+        fail(front, job)
+    assert answer.result(20).status == 200
+    assert os.stat(current).st_mtime > before + 24 * 3600
 
 
 def test_a_tag_the_upstream_has_no_more_is_404(front: Stage, client: Client) -> None:
