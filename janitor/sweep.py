@@ -24,6 +24,7 @@ from janitor.expiry import Expiries
 from janitor.lifetimes import Lifetimes
 from janitor.loose import LooseEnds
 from janitor.pace import Pace
+from janitor.uses import Uses
 from janitor.vacuum import Vacuum
 
 _log = logs.get(__name__)
@@ -49,6 +50,7 @@ class Sweep:
         claims: Claims,
         vacuum: Vacuum,
         adoption: Adoption,
+        uses: Uses,
         expiries: Expiries,
         lifetimes: Lifetimes,
         alarms: Alarms,
@@ -61,6 +63,7 @@ class Sweep:
         self._claims = claims
         self._vacuum = vacuum
         self._adoption = adoption
+        self._uses = uses
         self._expiries = expiries
         self._lifetimes = lifetimes
         self._alarms = alarms
@@ -99,6 +102,7 @@ class Sweep:
                 self._visit_tag(source, tag, is_first=is_first, is_shorter=is_shorter)
 
     def _visit_link(self, source: Source, kind: Kind, digest: Digest, *, is_shorter: bool) -> bool:
+        self._uses.of_link(kind, source.stored, digest)
         message = ExpireLink(source=source, digest=digest, kind=kind)
         if self._adoption.take_in(kind, source.stored, digest):
             self._arm_new(message)
@@ -108,6 +112,7 @@ class Sweep:
         return False
 
     def _visit_tag(self, source: Source, tag: Tag, *, is_first: bool, is_shorter: bool) -> None:
+        self._uses.of_tag(source.stored, tag)
         message = ExpireTag(source=source, tag=tag)
         if self._loose.drop_tag(source.stored, tag):
             return

@@ -130,7 +130,8 @@ class Vacuum:
         now = self._claims.now()
         for reference, announced in self._links.references(digest):
             linked = self._links.has(reference.kind, reference.repository, digest)
-            if linked or now - announced < self._grace:
+            # Announced in the future: the clock was set back.
+            if linked or abs(now - announced) < self._grace:
                 yield reference
             else:
                 self._links.forget(reference.kind, reference.repository, digest)

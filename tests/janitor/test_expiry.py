@@ -34,7 +34,7 @@ def test_what_is_due_is_removed_with_everything_around_it(house: House, kind: Ki
     assert not house.has("app", digest, kind)
     assert house.blobs.size(digest) is None
     house.age(TTL)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert house.files() == set()
 
 

@@ -97,6 +97,16 @@ def test_what_was_used_a_moment_ago_stays(house: House) -> None:
     assert house.has("app", digest)
 
 
+def test_what_a_clock_that_ran_ahead_has_marked_can_be_evicted(house: House) -> None:
+    digest = _fill(house, "a", -365 * DAY)
+    _survey(house)
+    assert house.eviction.make_room(_MUCH) == 0
+    house.age(JUST_USED + 1)
+    _survey(house)
+    house.eviction.make_room(_MUCH)
+    assert not house.has("app", digest)
+
+
 def test_what_is_being_read_stays_and_goes_when_it_is_not(house: House) -> None:
     read, other = _fill(house, "a", _FIRST), _fill(house, "b", _SECOND)
     _survey(house)
@@ -315,7 +325,7 @@ def test_a_blob_that_comes_back_from_the_trash_is_counted_back(house: House) -> 
     assert path is not None
     house.usage.condemned(digest, path)
     assert (house.usage.blobs, house.usage.trash) == (0, size)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert (house.usage.blobs, house.usage.trash) == (size, 0)
 
 

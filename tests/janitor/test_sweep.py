@@ -82,7 +82,7 @@ def test_what_was_taken_in_goes_to_the_last_file_when_it_is_due(tmp_path: Path) 
         assert isinstance(message, ExpireLink | ExpireTag)
         assert house.expiries.settle(message) is None
     house.age(GRACE)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert house.files() == set()
 
 
@@ -383,6 +383,29 @@ def test_a_shorter_life_is_told_to_what_is_there_and_only_once(tmp_path: Path) -
     after.broker.published.clear()
     after.sweep().run(after.pace())
     assert after.broker.published == []
+
+
+def test_what_a_clock_that_ran_ahead_has_marked_counts_as_used_now(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    digest = house.fill("app", _LAYER)
+    house.tags.point(RepositoryName("app"), _TAG, digest)
+    house.age(-365 * DAY)
+    house.sweep().run(house.pace())
+    house.age(TTL + 1)
+    house.sweep().run(house.pace())
+    assert not house.has("app", digest)
+    assert house.tags.names(RepositoryName("app")) == []
+
+
+def test_what_a_clock_that_ran_ahead_has_announced_or_condemned_goes_too(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.links.refer(Kind.LAYER, _REPOSITORY, Digest.of(_LAYER))
+    house.blobs.put(Digest.of(_MANIFEST), _MANIFEST)
+    house.blobs.condemn(Digest.of(_MANIFEST), house.claims.now())
+    house.age(-365 * DAY)
+    house.sweep().run(house.pace())
+    house.trash.empty(house.pace())
+    assert house.files() == set()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"ttl": 7}', b'{"ttl": {"": "x"}}', b"\xff"])
