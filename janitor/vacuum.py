@@ -120,11 +120,13 @@ class Vacuum:
         with self._lock:
             return any(self._living_references(digest))
 
-    def forget_stale_references(self, digest: Digest) -> None:
-        """Drop every reference left over from a crash, those beside a wanted one too."""
+    def forget_stale_references(self, digest: Digest) -> bool:
+        """Drop every reference left over from a crash, those beside a wanted one too.
+
+        Whether there are others.
+        """
         with self._lock:
-            for _ in self._living_references(digest):
-                pass
+            return sum(1 for _ in self._living_references(digest)) > 0
 
     def _living_references(self, digest: Digest) -> Iterator[Reference]:
         now = self._claims.now()
