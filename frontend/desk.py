@@ -12,7 +12,7 @@ FORGOTTEN seconds: it counts as under way, and whoever asks again joins it.
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -106,6 +106,14 @@ class Desk:
         ERRANDS.of().set(len(errands))
         WAITERS.of().set(self._limits.waiting)
         OLDEST_ERRAND.of().set(0.0 if oldest is None else round(time.monotonic() - oldest, 1))
+
+    def waiting(self) -> Counter[str]:
+        """How many requests wait for a digest of which nothing has come yet; on any thread."""
+        waiting: Counter[str] = Counter()
+        for errand in list(self._errands.values()):
+            if errand.digest is not None:
+                waiting[errand.digest] += errand.waiters
+        return waiting
 
     async def fulfil(self, job: Job, look: Look[_T], patience: float) -> _T:
         """What `look` gives once the job is done, or sooner.

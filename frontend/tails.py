@@ -11,6 +11,7 @@ failed. Events make it look at once. What it tells its streams:
 
 import asyncio
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -221,6 +222,11 @@ class Tails:
             return None
         file = open_spool(started)
         return None if file is None else self._follow(job, started, file)
+
+    def waiting(self) -> Counter[str]:
+        """How many responses follow a digest; on any thread."""
+        followed = list(self._tails.items())
+        return Counter({digest: tail.streams for digest, (tail, _) in followed})
 
     def _follow(self, job: FetchBlob, started: Started, file: OpenBlob) -> Tail:
         tail = Tail(self._parts, job, started.size or 0, started.epoch, file)

@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from common.broker.embedded.broker import EmbeddedBroker
+from common.digest import Digest
 from common.errors import BrokerUnavailable
-from common.messages import Event, FillCommitted, FillDropped, ListTags, Message, Queue
+from common.messages import (
+    Event,
+    FetchBlob,
+    FillCommitted,
+    FillDropped,
+    Job,
+    ListTags,
+    Message,
+    Queue,
+)
 from common.reference import RepositoryName
 from common.source import Source
 from frontend import desk
@@ -97,3 +107,28 @@ def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
         return await client
 
     assert asyncio.run(ask()) == "here"
+
+
+def test_it_can_be_told_how_many_wait_for_a_digest() -> None:
+    broker = Listening()
+    digest = Digest.of(b"layer")
+    jobs: list[Job] = [
+        FetchBlob(source=Source("", RepositoryName(name)), digest=digest) for name in ("a", "b")
+    ]
+
+    async def count() -> list[dict[str, int]]:
+        waiting = Desk(broker, Limits(Callers(()), places=9, jobs_per_client=9))
+        waiting.open()
+        clients = [
+            asyncio.create_task(waiting.fulfil(job, lambda done: done, patience=60))
+            for job in [*jobs, jobs[0], JOB]
+        ]
+        for _ in range(3):
+            await asyncio.wait_for(broker.published.get(), 30)
+        during = dict(waiting.waiting())
+        for key in {*(job.key for job in jobs), JOB.key}:
+            broker.tell(FillCommitted(key=key))
+        await asyncio.gather(*clients)
+        return [during, dict(+waiting.waiting())]
+
+    assert asyncio.run(count()) == [{digest: 3}, {}]

@@ -141,9 +141,9 @@ def test_only_fetchers_have_a_way_to_the_upstream(stack: Stack) -> None:
     argv = [*ask, f"http://{stack.address}/v2/"]
     answers = {
         name: stack.services.of(name)[0].exec_run(argv).exit_code == 0
-        for name in ("frontend", "janitor", "fetcher")
+        for name in ("frontend", "janitor", "console", "fetcher")
     }
-    assert answers == {"frontend": False, "janitor": False, "fetcher": True}
+    assert answers == {"frontend": False, "janitor": False, "console": False, "fetcher": True}
 
 
 def test_200_cold_pulls_cost_one_download_of_each_blob(stack: Stack) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from urllib.request import urlopen
 
 import pytest
 
@@ -90,6 +91,13 @@ def test_every_target_is_up(stack: Deployed) -> None:
         return {each["metric"]["job"]: each["value"][1] for each in found}
 
     until(lambda: up() == expected, 60, f"all targets to be up, not {up()}")
+
+
+def test_people_find_the_console_behind_the_balancer(stack: Deployed) -> None:
+    with urlopen(f"http://127.0.0.1:{stack.console}/", timeout=20) as answer:
+        page = answer.read().decode()
+    assert page.count(">frontend</td>") == 2
+    assert "The queue does not answer." not in page
 
 
 def queries() -> list[str]:
