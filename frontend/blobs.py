@@ -36,6 +36,8 @@ class Blobs:
             content = await self._fill(source, parsed)
         else:
             counting.BLOB_HITS[source.upstream].value += 1
+        if isinstance(content, Tail) and _lies_outside(req, parsed, content.size):
+            content = await self._committed(source, parsed)
         span = self._head(req, resp, parsed, content.size)
         if span is None:
             return
@@ -48,10 +50,19 @@ class Blobs:
     async def on_head(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str, digest: str
     ) -> None:
-        """How large the blob is; nothing is downloaded for that."""
+        """How large the blob is; nothing is downloaded for that.
+
+        While it is not here, that is what the upstream says. Ranges are of GET alone (RFC 9110,
+        section 14.2).
+        """
         source = headers.source_of(self._services.naming, req, resp, name)
         parsed = parse_digest(digest)
-        self._head(req, resp, parsed, await self._size(source, parsed))
+        size = await self._size(source, parsed)
+        headers.describe_blob(resp, parsed)
+        if headers.is_known(req, parsed):
+            resp.status = falcon.HTTP_304
+        else:
+            resp.content_length = size
 
     def open(self, source: Source, digest: Digest) -> OpenBlob | None:
         """The blob, if this repository has it and it is here; counts as a use."""
@@ -76,6 +87,15 @@ class Blobs:
             counting.joined(job)
             return tail
         self._services.ahead.missed(source, digest)
+        return await self._asking.fetch(job, look)
+
+    async def _committed(self, source: Source, digest: Digest) -> OpenBlob:
+        """The blob, once its size is beyond doubt: a fill's is only what the upstream says."""
+        job = FetchBlob(source=source, digest=digest, request_id=headers.request_id())
+
+        def look(_done: FillCommitted | None) -> OpenBlob | None:
+            return self.open(source, digest)
+
         return await self._asking.fetch(job, look)
 
     async def _size(self, source: Source, digest: Digest) -> int:
@@ -116,3 +136,14 @@ class Blobs:
             span = Span(0, size)
         resp.content_length = span.end - span.start
         return span
+
+
+def _lies_outside(req: falcon.asgi.Request, digest: Digest, size: int) -> bool:
+    """Whether no part of `size` bytes is what is asked for."""
+    if headers.is_known(req, digest):
+        return False
+    try:
+        requested_span(headers.wanted_range(req, digest), size)
+    except UnsatisfiableRange:
+        return True
+    return False
