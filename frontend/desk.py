@@ -13,7 +13,7 @@ FORGOTTEN seconds: it counts as under way, and whoever asks again joins it.
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar
@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 _log = logs.get(__name__)
 
 # Given the event that said the job was done, if one was heard, what the waiter wanted; or None.
-Look = Callable[[FillCommitted | None], _T | None]
+Look = Callable[[FillCommitted | None], Awaitable[_T | None]]
 
 
 class Errand:
@@ -67,9 +67,10 @@ class Errand:
         self._news.set_result(None)
         self._news = asyncio.get_running_loop().create_future()
 
-    async def news(self, within: float) -> None:
-        """Wait until there is some, or `within` seconds are over."""
-        await asyncio.wait({self._news}, timeout=within)
+    @property
+    def news(self) -> asyncio.Future[None]:
+        """Done when there is some."""
+        return self._news
 
 
 class Desk:
@@ -124,7 +125,7 @@ class Desk:
         deadline = asyncio.get_running_loop().time() + patience
         with self._limits.place() as place:
             while (errand := self._join(job, place)) is None:
-                found = look(None)
+                found = await look(None)
                 if found is not None:
                     return found
                 left = deadline - asyncio.get_running_loop().time()
@@ -137,7 +138,9 @@ class Desk:
         answered = False
         try:
             while True:
-                found = look(errand.committed)
+                # Before the look: what is told while it looks is not to be missed.
+                news = errand.news
+                found = await look(errand.committed)
                 if found is not None:
                     answered = True
                     return found
@@ -146,7 +149,7 @@ class Desk:
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     raise _given_up(errand)
-                await errand.news(min(left, POLL))
+                await asyncio.wait({news}, timeout=min(left, POLL))
         finally:
             self._leave(errand, answered=answered)
 

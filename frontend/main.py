@@ -31,6 +31,7 @@ from frontend.ahead import Ahead
 from frontend.app import create_app
 from frontend.auth.opening import open_scheme
 from frontend.callers import SCOPE, Callers
+from frontend.contents import Contents
 from frontend.desk import Desk
 from frontend.limits import Limits
 from frontend.memory import Refusals
@@ -76,6 +77,7 @@ def build_services(config: Config, broker: Broker) -> Services:
         },
         layout=layout,
         blobs=blobs,
+        contents=Contents(blobs, layout),
         links=Links(layout),
         tags=Tags(layout),
         tag_lists=TagLists(layout),

@@ -50,7 +50,7 @@ class TagLists:
             return known.tags, False
         heard_before = known.when if known is not None else 0.0
 
-        def look(done: FillCommitted | None) -> _Heard | None:
+        async def look(done: FillCommitted | None) -> _Heard | None:
             heard = self._heard(source)
             if heard is None or (done is None and heard.when == heard_before):
                 return None

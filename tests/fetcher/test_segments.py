@@ -13,7 +13,7 @@ import pytest
 
 from common.digest import Digest
 from common.errors import UpstreamError
-from common.fills import Epoch
+from common.fills import Epoch, Fill
 from common.messages import Queue
 from common.reference import RepositoryName
 from fetcher.ahead import Ahead
@@ -23,6 +23,7 @@ from fetcher.urgency import somebody_waits, urgency
 from tests.fetcher.workbench import Workbench, fetch, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import (
+    Answer,
     Cut,
     Fault,
     Header,
@@ -120,10 +121,15 @@ def test_what_lies_behind_comes_while_the_front_stands_still(
 
 
 class Both(Fault):
-    """Two faults of the body, one after the other."""
+    """Two faults, one after the other."""
 
     def __init__(self, one: Fault, other: Fault) -> None:
         self._faults = (one, other)
+
+    def answer(self, answer: Answer) -> Answer:
+        for fault in self._faults:
+            answer = fault.answer(answer)
+        return answer
 
     def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
         for fault in self._faults:
@@ -318,6 +324,37 @@ class Once(FromByte):
             self.struck = self.struck or strikes
         self._this.fault = self._fault if strikes else Fault()
         return self._applied.ask(headers)
+
+
+TOLD_FIRST = {
+    # What is sent is another part than is said.
+    "another range": WrongContentRange(),
+    # Believed, but no byte of it comes.
+    "another total": Both(
+        WrongContentRange(f"bytes 0-{FIRST - 1}/{len(LAYER) + 7}"), Cut(0, reset=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("told", TOLD_FIRST)
+def test_a_first_answer_that_tells_a_wrong_size_costs_nobody_the_blob(
+    tmp_path: Path, upstream: Upstream, digest: Digest, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int | None] = []
+    start = Fill.start
+
+    def noted(fill: Fill, epoch: Epoch, size: int | None) -> None:
+        sizes.append(size)
+        start(fill, epoch, size)
+
+    monkeypatch.setattr(Fill, "start", noted)
+    upstream.fail("*/blobs/*", TOLD_FIRST[told], times=1)
+    with segmented(tmp_path, upstream) as bench:
+        assert bench.handle(fetch(APP, digest)).settled == ["ack"]
+        assert bench.data(digest) == LAYER
+    assert sizes[-1] == len(LAYER)
+    if told == "another range":
+        assert sizes == [len(LAYER)]
 
 
 def segmented(tmp_path: Path, upstream: Upstream) -> AbstractContextManager[Workbench]:

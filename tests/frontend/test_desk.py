@@ -87,6 +87,32 @@ class Listening(EmbeddedBroker):
         self.tell = listener
 
 
+async def here_when_done(done: FillCommitted | None) -> str | None:
+    return None if done is None else "here"
+
+
+def test_what_is_told_during_a_look_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "POLL", 3600.0)
+    broker = Listening()
+
+    async def ask() -> str:
+        waiting = Desk(broker, Limits(Callers(()), places=1, jobs_per_client=1))
+        waiting.open()
+        looked: list[FillCommitted | None] = []
+
+        async def look(done: FillCommitted | None) -> str | None:
+            looked.append(done)
+            if len(looked) == 1:
+                broker.tell(FillCommitted(key=JOB.key))
+                await asyncio.sleep(0)  # on a thread, say, while the loop hears of the event
+                await asyncio.sleep(0)
+            return await here_when_done(done)
+
+        return await asyncio.wait_for(waiting.fulfil(JOB, look, patience=60), 30)
+
+    assert asyncio.run(ask()) == "here"
+
+
 def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -96,9 +122,7 @@ def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
     async def ask() -> str:
         waiting = Desk(broker, Limits(Callers(()), places=1, jobs_per_client=1))
         waiting.open()
-        client = asyncio.create_task(
-            waiting.fulfil(JOB, lambda done: None if done is None else "here", patience=60)
-        )
+        client = asyncio.create_task(waiting.fulfil(JOB, here_when_done, patience=60))
         await asyncio.wait_for(broker.published.get(), 30)
         broker.tell(FillDropped(key=JOB.key))
         await asyncio.wait_for(broker.published.get(), 30)

@@ -189,6 +189,70 @@ def test_a_range_works_on_a_miss(
     assert got.headers["content-range"] == f"bytes {start}-{end - 1}/{SIZE}"
 
 
+@pytest.mark.parametrize("header", ["bytes=70000-70099", "bytes=-0"])
+def test_a_range_outside_what_a_fill_says_of_itself_waits_for_the_commit(
+    front: Stage, client: Client, header: str
+) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, 1)  # as an upstream told it that was wrong
+    answer = client.ask(BLOB, Range=header)
+    assert isinstance(front.next_job(), FetchBlob)
+    assert not answer.done()
+    filling.size = SIZE
+    filling.start_over()
+    filling.write(CONTENT)
+    filling.commit()
+    got = answer.result(20)
+    if header == "bytes=-0":
+        assert (got.status, error_code(got)) == (416, "SIZE_INVALID")
+        assert got.headers["content-range"] == f"bytes */{SIZE}"
+    else:
+        assert (got.status, got.body) == (206, CONTENT[70_000:70_100])
+        assert got.headers["content-range"] == f"bytes 70000-70099/{SIZE}"
+
+
+def test_a_range_outside_a_fill_that_never_ends_is_no_416(front: Stage, client: Client) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    got = client.ask(BLOB, Range=f"bytes={SIZE}-").result(20)
+    assert (got.status, error_code(got)) == (503, "UNAVAILABLE")
+    assert "retry-after" in got.headers
+    filling.abandon()
+
+
+@pytest.mark.parametrize("header", ["bytes=-100", "bytes=0-99"])
+def test_a_range_cut_to_a_wrong_size_is_never_a_whole_answer(front: Stage, header: str) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, 50)
+    opened = front.open(BLOB, headers={"Range": header})
+    filling.size = SIZE
+    filling.start_over()
+    filling.write(CONTENT)
+    filling.commit()
+    assert opened.rest() == (b"", True)
+
+
+def test_a_range_of_other_content_does_not_wait(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    opened = front.open(BLOB, headers={"Range": f"bytes={SIZE}-", "If-Range": '"another"'})
+    assert opened.response.status == 200
+    filling.write(CONTENT)
+    filling.commit()
+    assert opened.rest() == (CONTENT, False)
+
+
+def test_what_the_client_has_does_not_wait(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    known = {"Range": f"bytes={SIZE}-", "If-None-Match": f'"{DIGEST}"'}
+    assert front.ask(BLOB, headers=known).status == 304
+    filling.abandon()
+
+
+@pytest.mark.parametrize("header", ["bytes=0-9", f"bytes={SIZE}-"])
+def test_the_head_of_a_running_fill_knows_no_ranges(front: Stage, header: str) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    answer = front.ask(BLOB, "HEAD", headers={"Range": header})
+    assert (answer.status, answer.headers["content-length"]) == (200, str(SIZE))
+    filling.abandon()
+
+
 def test_the_head_of_a_running_fill_needs_no_job(front: Stage) -> None:
     filling = Filling(front, DIGEST, REPOSITORY, SIZE)
     assert front.ask(BLOB, "HEAD").headers["content-length"] == str(SIZE)

@@ -1,6 +1,6 @@
 """`make test-stack`: three frontends, three fetchers, RabbitMQ, janitor, balancer and Prometheus of
 deploy/compose.yml as containers. Grafana is left out: where no image can be pulled there is none to
-make one of; its dashboards are tested by their queries (tests/system/test_dashboards.py).
+make one of; its dashboards are tested by their queries (tests/system/test_stack.py).
 """
 
 import json

@@ -7,6 +7,7 @@ from functools import partial
 from urllib.request import urlopen
 
 import pytest
+import yaml
 
 from tests.parts.counting import Upstream
 from tests.parts.faults import Throttle
@@ -119,6 +120,13 @@ def test_no_panel_is_empty_under_load(stack: Deployed, source: Upstream, images:
     for query in asked:
         # A rate takes two scrapes, what the janitor says a sweep.
         until(partial(stack.query, query), 40, f"an answer to {query}")
+
+
+def test_what_keda_asks_has_one_answer(stack: Deployed) -> None:
+    scaled = yaml.safe_load((DEPLOY / "kubernetes/autoscaling/fetcher.yml").read_text())
+    query = scaled["spec"]["triggers"][0]["metadata"]["query"]
+    (found,) = until(partial(stack.query, query), 40, f"an answer to {query}")
+    assert float(found["value"][1]) >= 0
 
 
 def test_rules_are_evaluated_and_nothing_is_wrong(stack: Deployed) -> None:
