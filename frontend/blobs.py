@@ -7,6 +7,7 @@ import falcon.asgi
 
 from common.blobstore import OpenBlob
 from common.digest import Digest, parse_digest
+from common.errors import UpstreamError
 from common.links import is_older
 from common.messages import CheckBlob, FetchBlob, FillCommitted, Kind
 from common.source import Source
@@ -89,7 +90,7 @@ class Blobs:
             tail = self._services.tails.find(filled)
             if tail is not None:
                 return tail.size
-            return None if done is None else done.size
+            return None if done is None else _told(done)
 
         size = look(None)
         if size is not None:
@@ -116,3 +117,9 @@ class Blobs:
             span = Span(0, size)
         resp.content_length = span.end - span.start
         return span
+
+
+def _told(done: FillCommitted) -> int:
+    if done.size is None:
+        raise UpstreamError("the upstream does not tell how large the blob is", retryable=False)
+    return done.size
