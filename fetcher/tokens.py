@@ -113,6 +113,12 @@ class Tokens:
             self._fly(wanted, flight)
         return flight.result().value
 
+    def is_there(self, server: TokenServer) -> bool:
+        """Whether the server answers, without being told who asks; raises UpstreamError if not."""
+        answer = self._transport.send("GET", server.realm, {})
+        answer.close()
+        return answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+
     def _fly(self, wanted: _Wanted, flight: "Future[_Token]") -> None:
         try:
             token = self._fetch(wanted)
