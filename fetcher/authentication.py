@@ -57,6 +57,11 @@ class Authentication:
             return _bearer(self._tokens.get(server, repository, rejected))
         return self._answer_basic(refused) if _offers_basic(offered) else None
 
+    def is_there(self) -> bool:
+        """Whether the token server answers, where there is one; raises UpstreamError if it does not."""
+        way = self._way
+        return not isinstance(way, TokenServer) or self._tokens.is_there(way)
+
     def _answer_basic(self, refused: str | None) -> str | None:
         if refused and refused == self._basic():
             self._credentials.rejected(self._home.host_shown)

@@ -1,7 +1,7 @@
 """Blobs of an upstream: their size, and their bytes from some offset on."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from common.errors import UpstreamError
 from common.reference import RepositoryName
 from fetcher.answers import Asked
 from fetcher.bodies import check_encoding, content_length, discard, read_some
-from fetcher.ranges import Part
+from fetcher.ranges import Part, told_total
 from fetcher.redirects import Answer
 from fetcher.registry import Registry
 
@@ -146,6 +146,29 @@ def head(registry: Registry, repository: RepositoryName, digest: Digest) -> int 
         discard(answer.response, registry.new_floor())
         return None
     raise registry.refuse(answer, Asked.BLOB)
+
+
+def size(registry: Registry, repository: RepositoryName, digest: Digest) -> int:
+    """As Upstream.blob_size."""
+    told = head(registry, repository, digest)
+    if told is None:
+        told = _size_by_get(Asking(registry, repository, digest))
+    if told is None:
+        raise UpstreamError("it does not tell how large the blob is", retryable=False)
+    return told
+
+
+def _size_by_get(asking: "Asking") -> int | None:
+    """The size, by a GET whose body nobody reads: of one byte, where there are parts to be had."""
+    answer = asking.ask(Part(0, 1))
+    response = answer.response
+    if response.status_code not in {_OK, _PARTIAL, *_NO_SUCH_PART}:
+        raise asking.registry.refuse(answer, Asked.BLOB)
+    with closing(response):
+        if response.status_code != _OK:
+            return told_total(response)
+        check_encoding(response)
+        return content_length(response)
 
 
 def open_at(

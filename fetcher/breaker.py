@@ -1,12 +1,16 @@
 """The circuit breaker: an upstream that does not answer is not asked by every job in turn.
 
-    closed ── failures in a row, for some time ──▶ open ── its time is over ──▶ one request: the probe
-       ▲                                            ▲                                    │
-       └───────── anything that is an answer ───────┼────────────────────────────────────┤
-                                                    └── for twice as long ── it failed ──┘
+    closed ── failures in a row, for some time ──▶ is it there? ── no ──▶ open
+       ▲                                                │ yes              │ its time is over
+       └────────────────────────────────────────────────┴── is it there? ◀─┘
+                                                             no: open for twice as long
 
 A failure is no connection, no answer in time, or a 5xx. Any other status is an answer, 401, 403,
 404 and 429 too: whoever says them is there.
+
+What jobs ask for is chosen by clients, and a registry that is well may fail at a path of theirs
+each time (distribution 2.8 answers 500 for the manifest of a layer's digest). So failures only
+raise the question; a request of our own answers it, before the breaker opens and before it closes.
 """
 
 import threading
@@ -19,13 +23,13 @@ from fetcher.unasked import Unasked
 log = logs.get(__name__)
 
 FAILURES = 5
-"""In a row, before it opens."""
+"""In a row, before it is asked whether it is there."""
 SECONDS = 2.0
 """They must have lasted at least: many slots together fail that often within one hiccup."""
 FIRST = 1.0
 LONGEST = 60.0
 
-# What somebody is told who meets a probe under way, in seconds: it is decided soon.
+# What somebody is told who comes while the question is open, in seconds: it is decided soon.
 _PROBE_TIME = 1.0
 
 
@@ -35,13 +39,15 @@ class Breaker:
     def __init__(
         self,
         shown: str,
+        is_there: Callable[[], bool],
         *,
         failures: int = FAILURES,
         seconds: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`shown` is how logs call the upstream."""
+        """`shown` is how logs call the upstream; `is_there` asks it, and raises nothing."""
         self._shown = shown
+        self._is_there = is_there
         self._most = failures
         self._lasting = seconds
         self._clock = clock
@@ -54,30 +60,20 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether requests are kept back, all or all but one."""
+        """Whether requests are kept back."""
         return self._open_for > 0
 
-    def enter(self) -> bool:
-        """Whether the caller, who may ask now, is the probe; raises Unasked while it is open.
-
-        Who has entered says `answered` or `failed` where one of the two was so, and leaves.
-        """
+    def enter(self) -> None:
+        """Raise Unasked while it is open; the first whose turn it is finds out whether it must be."""
         with self._lock:
             if not self._open_for:
-                return False
+                return
             left = self._open_until - self._clock()
             if left > 0 or self._probing:
-                raise Unasked(
-                    "not asked, since it has not answered for a while", max(left, _PROBE_TIME)
-                )
+                raise _unasked(left)
             self._probing = True
-            return True
-
-    def leave(self, *, probe: bool) -> None:
-        """Be done, as what `enter` said."""
-        if probe:
-            with self._lock:
-                self._probing = False
+        if not self._probe():
+            raise _unasked(self._open_for)
 
     def answered(self) -> None:
         """It is there."""
@@ -89,19 +85,33 @@ class Breaker:
         if was_open:
             log.info("the upstream answers again", upstream=self._shown)
 
-    def failed(self, *, probe: bool) -> None:
-        """It did not answer."""
+    def failed(self) -> None:
+        """It did not answer, or not well."""
         with self._lock:
-            if self._open_for:
-                # What was asked before it opened says nothing new.
-                pause = min(2 * self._open_for, LONGEST) if probe else 0.0
+            # What was asked before it opened says nothing new.
+            if self._open_for or self._probing or not self._is_enough():
+                return
+            self._probing = True
+        self._probe()
+
+    def _probe(self) -> bool:
+        """Whether it is there, asked by one at a time; without the lock, as that may take long."""
+        try:
+            is_there = self._is_there()
+            if is_there:
+                self.answered()
             else:
-                pause = FIRST if self._is_enough() else 0.0
-            if pause:
-                self._open_for = pause
-                self._open_until = self._clock() + pause
-        if pause:
-            log.warning("the upstream is left alone", upstream=self._shown, seconds=pause)
+                self._open()
+            return is_there
+        finally:
+            self._probing = False
+
+    def _open(self) -> None:
+        with self._lock:
+            self._open_for = min(2 * self._open_for, LONGEST) if self._open_for else FIRST
+            self._open_until = self._clock() + self._open_for
+            seconds = self._open_for
+        log.warning("the upstream is left alone", upstream=self._shown, seconds=seconds)
 
     def _is_enough(self) -> bool:
         now = self._clock()
@@ -109,3 +119,7 @@ class Breaker:
             self._failing_since = now
         self._failures += 1
         return self._failures >= self._most and now - self._failing_since >= self._lasting
+
+
+def _unasked(left: float) -> Unasked:
+    return Unasked("not asked, since it has not answered for a while", max(left, _PROBE_TIME))

@@ -24,7 +24,7 @@ class Lookups:
         """The blob's size, if the upstream has it for this repository; else UpstreamError."""
         upstream = self._upstreams.find(job.source)
         size = self._new_patience(None).ask(
-            lambda: upstream.head_blob(job.source.repository, job.digest)
+            lambda: upstream.blob_size(job.source.repository, job.digest)
         )
         return FillCommitted(key=job.key, size=size)
 

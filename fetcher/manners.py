@@ -1,6 +1,6 @@
 """How one upstream is spared: rests it asked for, a breaker, limits on connections and bandwidth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -36,10 +36,9 @@ class Condition:
 class Exchange:
     """A question put to the upstream; `heard` is called with its own answer, if one comes."""
 
-    def __init__(self, breaker: Breaker, quota: Quota, *, probe: bool) -> None:
+    def __init__(self, breaker: Breaker, quota: Quota) -> None:
         self._breaker = breaker
         self._quota = quota
-        self._probe = probe
         self._is_judged = False
 
     def heard(self, response: requests.Response) -> None:
@@ -47,7 +46,7 @@ class Exchange:
         self._quota.heed(response.headers)
         self._is_judged = True
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._breaker.failed(probe=self._probe)
+            self._breaker.failed()
         else:
             self._breaker.answered()
 
@@ -55,17 +54,22 @@ class Exchange:
         """It ended in `error`, also where that was the token server's doing: no way in is no way in."""
         # What is not retryable is no outage: a certificate, a refusal, an answer out of all reason.
         if not self._is_judged and error.retryable and error.code != "TOOMANYREQUESTS":
-            self._breaker.failed(probe=self._probe)
+            self._breaker.failed()
 
 
 class Manners:
     """One upstream's; thread-safe."""
 
-    def __init__(self, settings: UpstreamSettings, rest: Rest | None = None) -> None:
-        """`rest` where it is shared with other processes."""
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        is_there: Callable[[], bool],
+        rest: Rest | None = None,
+    ) -> None:
+        """`is_there` as in Breaker; `rest` where it is shared with other processes."""
         self._name = settings.name
         self._rest = rest or Rest(settings.shown)
-        self._breaker = Breaker(settings.shown)
+        self._breaker = Breaker(settings.shown, is_there)
         self._quota = Quota(settings.shown)
         self._most_connections = settings.max_connections
         self._turns = Turns(settings.max_connections)
@@ -95,16 +99,14 @@ class Manners:
         with watching.kept_back(self._name, "rest"):
             self._rest.check()
         with watching.kept_back(self._name, "breaker"):
-            probe = self._breaker.enter()
-        exchange = Exchange(self._breaker, self._quota, probe=probe)
+            self._breaker.enter()
+        exchange = Exchange(self._breaker, self._quota)
         try:
             yield exchange
         except UpstreamError as error:
             exchange.failed(error)
             self.refused(error)
             raise
-        finally:
-            self._breaker.leave(probe=probe)
 
     def refused(self, error: UpstreamError) -> None:
         """Take in a refusal, of the upstream or its token server, that may ask us to wait."""

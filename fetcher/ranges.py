@@ -10,6 +10,19 @@ from fetcher.bodies import content_length
 # Section 14.4; a length of `*` says nothing about the whole and is not taken.
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
+# Section 15.5.17: of what is empty there is no part.
+_UNSATISFIED = re.compile(r"bytes \*/([0-9]{1,19})")
+
+_PARTIAL, _NOT_SATISFIABLE = 206, 416
+
+
+def told_total(response: requests.Response) -> int | None:
+    """How large the whole is, by an answer to a request for a part; None: it does not say."""
+    patterns = {_PARTIAL: _CONTENT_RANGE, _NOT_SATISFIABLE: _UNSATISFIED}
+    pattern = patterns.get(response.status_code)
+    told = pattern and pattern.fullmatch(response.headers.get("Content-Range", ""))
+    return int(told[told.lastindex or 1]) if told else None
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 
 import requests
 
@@ -40,7 +41,7 @@ class Registry:
             settings, self._to_realms, credentials_of(settings), self.new_floor
         )
         self._base = settings.remoteurl.rstrip("/")
-        self.manners = Manners(settings, rest)
+        self.manners = Manners(settings, self._is_there, rest)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -50,6 +51,24 @@ class Registry:
     def new_floor(self) -> Floor:
         """The throughput floor for one transfer."""
         return Floor(self._settings.min_throughput, self._settings.throughput_window)
+
+    def _is_there(self) -> bool:
+        """Whether it answers at all: the registry at its base (OCI distribution-spec, "end-1").
+
+        And its token server, where it has one, without which there is no way in. Both are asked
+        beside the turns, which may all be held by what hangs, and by nobody: 401 is an answer.
+        """
+        try:
+            with watching.asking(self._settings.name):
+                answer = self._transport.send("GET", f"{self._base}/v2/", {})
+            answer.close()
+            return (
+                answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+                and self._authentication.is_there()
+            )
+        except UpstreamError as error:
+            # What is not retryable is no outage: a certificate, an answer out of all reason.
+            return not error.retryable
 
     @contextmanager
     def naming(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from fetcher.credentials import Credentials
 from fetcher.origin import Origin
 from fetcher.throughput import Floor
 from fetcher.transport import Transport
+
+MOST = 4096
+"""Tokens kept of one upstream; the oldest go first. Repositories are named by clients."""
 
 _REPLY_BYTES = 1024 * 1024
 
@@ -86,7 +90,8 @@ class Tokens:
         self._new_floor = new_floor
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[_Wanted, _Token] = {}
+        # By age.
+        self._kept: OrderedDict[_Wanted, _Token] = OrderedDict()
         self._under_way: dict[_Wanted, Future[_Token]] = {}
 
     def get(
@@ -108,6 +113,12 @@ class Tokens:
             self._fly(wanted, flight)
         return flight.result().value
 
+    def is_there(self, server: TokenServer) -> bool:
+        """Whether the server answers, without being told who asks; raises UpstreamError if not."""
+        answer = self._transport.send("GET", server.realm, {})
+        answer.close()
+        return answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+
     def _fly(self, wanted: _Wanted, flight: "Future[_Token]") -> None:
         try:
             token = self._fetch(wanted)
@@ -122,10 +133,18 @@ class Tokens:
         # Kept before the flight is forgotten: whoever comes in between finds one of the two.
         with self._lock:
             if token:
-                now = self._clock()
-                self._kept = {key: old for key, old in self._kept.items() if now < old.expires}
                 self._kept[wanted] = token
+                self._kept.move_to_end(wanted)
+                self._forget()
             del self._under_way[wanted]
+
+    def _forget(self) -> None:
+        """The oldest, where they have expired or are too many: what that costs does not grow."""
+        now = self._clock()
+        while self._kept:
+            if len(self._kept) <= MOST and now < next(iter(self._kept.values())).expires:
+                return
+            self._kept.popitem(last=False)
 
     def _fetch(self, wanted: _Wanted) -> _Token:
         asked_at = self._clock()

@@ -60,6 +60,11 @@ class Upstream:
         with self._registry.visit():
             return blobs.head(self._registry, repository, digest)
 
+    def blob_size(self, repository: RepositoryName, digest: Digest) -> int:
+        """As `head_blob`, but where that does not tell a size a GET does; nothing is downloaded."""
+        with self._registry.visit():
+            return blobs.size(self._registry, repository, digest)
+
     def open_blob(
         self,
         repository: RepositoryName,

@@ -65,6 +65,9 @@ class AnyUpstream(Protocol):
     def head_blob(self, repository: RepositoryName, digest: Digest) -> int | None:
         """The blob's size in bytes, None when it is there but its size is not told."""
 
+    def blob_size(self, repository: RepositoryName, digest: Digest) -> int:
+        """The blob's size in bytes."""
+
     def open_blob(
         self,
         repository: RepositoryName,

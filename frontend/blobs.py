@@ -7,6 +7,7 @@ import falcon.asgi
 
 from common.blobstore import OpenBlob
 from common.digest import Digest, parse_digest
+from common.errors import UpstreamError
 from common.links import is_older
 from common.messages import CheckBlob, FetchBlob, FillCommitted, Kind
 from common.source import Source
@@ -116,7 +117,7 @@ class Blobs:
 
         async def look(done: FillCommitted | None) -> int | None:
             size = known()
-            return done.size if size is None and done is not None else size
+            return _told(done) if size is None and done is not None else size
 
         size = known(found)
         if size is not None:
@@ -154,3 +155,9 @@ def _lies_outside(req: falcon.asgi.Request, digest: Digest, size: int) -> bool:
     except UnsatisfiableRange:
         return True
     return False
+
+
+def _told(done: FillCommitted) -> int:
+    if done.size is None:
+        raise UpstreamError("the upstream does not tell how large the blob is", retryable=False)
+    return done.size

@@ -80,6 +80,38 @@ def test_expired_tokens_of_other_repositories_are_forgotten() -> None:
         assert len(tokens._kept) == 1
 
 
+def test_so_many_are_kept_and_then_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fetcher.tokens.MOST", 3)
+    with tokens_of(lambda _: Reply(body=b'{"token": "t"}'), Clock()) as (server, get):
+        for name in ("a", "b", "c", "d"):
+            get(RepositoryName(name))
+        for name in ("b", "c", "d"):
+            get(RepositoryName(name))
+        assert len(server.seen) == 4
+        get(RepositoryName("a"))
+        assert len(server.seen) == 5
+
+
+def test_a_token_that_replaces_a_rejected_one_is_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fetcher.tokens.MOST", 2)
+    names = iter(["one", "two", "three", "four"])
+    reply = b'{"token": "%s"}'
+    with serving(lambda _: Reply(body=reply % next(names).encode())) as server:
+        settings = UpstreamSettings(name="", remoteurl=server.url)
+        transport = Transport(settings)
+        tokens = Tokens(transport, credentials_of(settings), lambda: Floor(0, 60), Clock())
+        issuer = TokenServer(server.url, "")
+        first, second, third = (RepositoryName(name) for name in "abc")
+        tokens.get(issuer, first)
+        tokens.get(issuer, second)
+        assert tokens.get(issuer, first, rejected="one") == "three"
+        tokens.get(issuer, third)
+        assert tokens.get(issuer, first) == "three"
+        transport.close()
+
+
 def test_a_failing_token_server_is_asked_once_for_all_who_wait_and_again_afterwards() -> None:
     threads = 8
     entered: list[int] = []

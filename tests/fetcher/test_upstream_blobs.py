@@ -39,6 +39,54 @@ def test_requests_name_the_product_ask_for_plain_bytes_and_carry_nothing_else() 
         assert told == {"user-agent": "entrepot/9", "accept-encoding": "identity"}
 
 
+SILENT = {"Content-Length": "", "Transfer-Encoding": "chunked"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "size"),
+    [
+        (Reply(206, b"x", {"Content-Range": "bytes 0-0/7"}), 7),
+        (Reply(416, headers={"Content-Range": "bytes */0"}), 0),
+        (Reply(body=b"x" * 7), 7),
+    ],
+    ids=["a part", "nothing to have a part of", "no parts"],
+)
+def test_a_size_that_head_does_not_tell_is_told_by_a_get(reply: Reply, size: int) -> None:
+    def answer(seen: Seen) -> Reply:
+        return Reply(headers=SILENT) if seen.method == "HEAD" else reply
+
+    with serving(answer) as server, upstream(server.url) as client:
+        assert client.head_blob(REPOSITORY, DIGEST) is None
+        assert client.blob_size(REPOSITORY, DIGEST) == size
+        assert server.seen[-1].headers["range"] == "bytes=0-0"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(206, b"x", {"Content-Range": "bytes 0-0/*"}), Reply(headers=SILENT)],
+    ids=["a part of who knows what", "no length"],
+)
+def test_a_size_that_nobody_tells_is_an_error_at_once(reply: Reply) -> None:
+    def answer(seen: Seen) -> Reply:
+        return Reply(headers=SILENT) if seen.method == "HEAD" else reply
+
+    with serving(answer) as server, upstream(server.url) as client:
+        with pytest.raises(UpstreamError, match="does not tell how large") as caught:
+            client.blob_size(REPOSITORY, DIGEST)
+        assert (caught.value.status, caught.value.retryable) == (502, False)
+        assert len(server.seen) == 2
+
+
+def test_a_get_for_the_size_that_is_refused_says_why() -> None:
+    def answer(seen: Seen) -> Reply:
+        return Reply(headers=SILENT) if seen.method == "HEAD" else Reply(404)
+
+    with serving(answer) as server, upstream(server.url) as client:
+        with pytest.raises(UpstreamError) as caught:
+            client.blob_size(REPOSITORY, DIGEST)
+        assert (caught.value.status, caught.value.code) == (404, "BLOB_UNKNOWN")
+
+
 def test_head_tells_the_size_without_the_body() -> None:
     with serving(whole) as server, upstream(server.url) as client:
         assert client.head_blob(REPOSITORY, DIGEST) == len(BLOB)

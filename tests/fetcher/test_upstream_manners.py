@@ -18,7 +18,16 @@ from fetcher.rest import Rest
 from fetcher.settings import UpstreamSettings
 from fetcher.unasked import Unasked
 from fetcher.upstream import Upstream
-from tests.fetcher.client import BLOB, DIGEST, REPOSITORY, TAG, failure, fetched, upstream
+from tests.fetcher.client import (
+    BLOB,
+    BLOB_PATH,
+    DIGEST,
+    REPOSITORY,
+    TAG,
+    failure,
+    fetched,
+    upstream,
+)
 from tests.fetcher.recording import Reply, Seen, serving
 from tests.waiting import until
 
@@ -148,7 +157,23 @@ def test_an_upstream_that_fails_in_a_row_is_left_alone(status: int) -> None:
         for error in refusals(every_question(client)):
             assert isinstance(error, Unasked)
             assert (error.status, error.code, error.retryable) == (503, "UNAVAILABLE", True)
-        assert len(server.seen) == 5
+        assert len(server.asked(DIGEST)) == 5
+        assert len(server.asked("/v2/")) == 1
+
+
+@pytest.mark.usefixtures("touchy")
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504])
+def test_one_that_fails_at_what_a_client_asks_for_but_is_there_is_asked_on(status: int) -> None:
+    def registry(seen: Seen) -> Reply:
+        if seen.path == BLOB_PATH:
+            return Reply(status)
+        return Reply(401) if seen.path == "/v2/" else WHOLE
+
+    with serving(registry) as server, upstream(server.url) as client:
+        for _ in range(12):
+            assert not isinstance(failure(client), Unasked)
+        assert not client.condition.is_open
+        assert len(server.asked("/v2/")) == 2
 
 
 @pytest.mark.usefixtures("touchy")
@@ -173,7 +198,7 @@ def test_one_that_does_not_answer_in_time_is_left_alone_too() -> None:
             errors = [failure(client) for _ in range(6)]
         ended.set()
     assert [isinstance(error, Unasked) for error in errors] == [False] * 5 + [True]
-    assert len(server.seen) == 5
+    assert len(server.asked(DIGEST)) == 5
 
 
 @pytest.mark.usefixtures("touchy")
@@ -219,7 +244,7 @@ def test_a_token_server_that_fails_is_the_registrys_outage() -> None:
             errors = [failure(client) for _ in range(8)]
             # The first was told by the registry where to go, which was an answer.
             assert sum(isinstance(error, Unasked) for error in errors) == 2
-            assert len(issuer.seen) == 6
+            assert len(issuer.asked("/token")) == 6 + 1
 
 
 @pytest.mark.usefixtures("touchy")

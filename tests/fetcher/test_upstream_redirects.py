@@ -195,6 +195,18 @@ def test_head_believes_the_registrys_redirect_when_storage_takes_no_head() -> No
         assert client.head_blob(REPOSITORY, DIGEST) is None
 
 
+def refusing_head(seen: Seen) -> Reply:
+    """Storage whose signed addresses are for GET alone."""
+    return Reply(403) if seen.method == "HEAD" else storage(seen)
+
+
+def test_where_storage_takes_no_head_a_get_of_one_byte_tells_the_size() -> None:
+    with behind(refusing_head) as (cdn, _, client):
+        assert client.blob_size(REPOSITORY, DIGEST) == len(BLOB)
+        asked = [(seen.method, seen.headers.get("range")) for seen in cdn.seen]
+        assert asked == [("HEAD", None), ("GET", "bytes=0-0")]
+
+
 def test_head_takes_the_size_from_storage() -> None:
     with behind(storage) as (_, _, client):
         assert client.head_blob(REPOSITORY, DIGEST) == len(BLOB)

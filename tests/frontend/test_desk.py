@@ -133,6 +133,10 @@ def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
     assert asyncio.run(ask()) == "here"
 
 
+async def when_done(done: FillCommitted | None) -> FillCommitted | None:
+    return done
+
+
 def test_it_can_be_told_how_many_wait_for_a_digest() -> None:
     broker = Listening()
     digest = Digest.of(b"layer")
@@ -144,7 +148,7 @@ def test_it_can_be_told_how_many_wait_for_a_digest() -> None:
         waiting = Desk(broker, Limits(Callers(()), places=9, jobs_per_client=9))
         waiting.open()
         clients = [
-            asyncio.create_task(waiting.fulfil(job, lambda done: done, patience=60))
+            asyncio.create_task(waiting.fulfil(job, when_done, patience=60))
             for job in [*jobs, jobs[0], JOB]
         ]
         for _ in range(3):

@@ -260,6 +260,12 @@ def test_the_head_of_a_running_fill_needs_no_job(front: Stage) -> None:
     filling.abandon()
 
 
+def test_the_head_of_what_has_no_known_size_fails_at_once(front: Stage, client: Client) -> None:
+    answer = client.ask(BLOB, "HEAD")
+    committed(front, front.next_job())
+    assert answer.result(20).status == 502
+
+
 def test_the_head_of_what_is_missing_asks_but_does_not_fetch(front: Stage, client: Client) -> None:
     answer = client.ask(BLOB, "HEAD")
     job = front.next_job()
