@@ -60,7 +60,10 @@ class Stage:
     @contextmanager
     def apart(self, **sections: Any) -> Iterator[Party]:
         """One more entrepot, of these sections, that is watched; its storage folder is empty."""
-        with tempfile.TemporaryDirectory(prefix="apart", dir=self.folder) as folder:
+        # What was killed may be writing a last file.
+        with tempfile.TemporaryDirectory(
+            prefix="apart", dir=self.folder, ignore_cleanup_errors=True
+        ) as folder:
             remote = f"http://127.0.0.1:{self.parties[DIRECT].port}"
             party = parties.watched(Path(folder), remote, **sections)
             try:
