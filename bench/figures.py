@@ -45,7 +45,7 @@ class Result:
     key: str
     title: str
     figures: Sequence[Figure]
-    aim: Aim | None = None
+    aims: Sequence[Aim] = ()
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def add(self, party: str, sample: Mapping[str, float]) -> None:
@@ -60,10 +60,8 @@ class Result:
         found = self.samples.get(party, {}).get(key)
         return statistics.median(found) if found else None
 
-    def reached(self) -> bool | None:
-        """Whether the aim is; None without one."""
-        if self.aim is None:
-            return None
+    def verdicts(self) -> list[tuple[str, bool]]:
+        """Each aim's words, and whether it is reached."""
 
         def of(party: str, key: str) -> float:
             median = self.median(party, key)
@@ -71,7 +69,7 @@ class Result:
                 raise KeyError(f"{self.key}: {party} has no {key}")
             return median
 
-        return self.aim.reached(of)
+        return [(aim.text, aim.reached(of)) for aim in self.aims]
 
 
 @dataclass

@@ -28,6 +28,8 @@ class Party:
     name: str
     port: int
     processes: tuple[Process, ...]
+    debug: int = 0
+    """Where it tells its metrics; 0: nowhere."""
 
     def cpu_seconds(self) -> float:
         """Processor time of all its processes so far."""
@@ -69,6 +71,15 @@ def entrepot(folder: Path, remote: str, **sections: Any) -> Party:
     port = free_port()
     file = configure(folder, ENTREPOT, port, remote, **sections)
     return Party(ENTREPOT, port, (role("serve", file, port),))
+
+
+def watched(folder: Path, remote: str, **sections: Any) -> Party:
+    """`entrepot serve` that tells its metrics."""
+    port, debug = free_port(), free_port()
+    told = {"addr": f"127.0.0.1:{debug}", "prometheus": {"enabled": True}}
+    http = {"addr": f"127.0.0.1:{port}", "debug": told}
+    file = configure(folder, ENTREPOT, port, remote, http=http, **sections)
+    return Party(ENTREPOT, port, (role("serve", file, port),), debug)
 
 
 def role(name: str, file: Path, port: int | None) -> Process:

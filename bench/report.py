@@ -81,8 +81,7 @@ def _row(result: Result) -> dict[str, Any]:
         "key": result.key,
         "title": result.title,
         "figures": [asdict(figure) for figure in result.figures],
-        "aim": result.aim and result.aim.text,
-        "reached": result.reached(),
+        "aims": [{"aim": text, "reached": reached} for text, reached in result.verdicts()],
         "medians": {
             party: {key: result.median(party, key) for key in keys} for party in result.samples
         },

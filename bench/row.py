@@ -23,14 +23,14 @@ class Row(ABC):
     title: str
     figures: Sequence[Figure]
     parties: Sequence[str] = (ENTREPOT, REGISTRY)
-    aim: Aim | None = None
+    aims: Sequence[Aim] = ()
 
     def __init__(self, effort: Effort) -> None:
         self.effort = effort
 
     def result(self) -> Result:
         """Where its samples are to go."""
-        return Result(self.key, self.title, self.figures, self.aim)
+        return Result(self.key, self.title, self.figures, self.aims)
 
     def prepare(self, stage: Stage) -> None:  # noqa: B027 - most rows need none
         """What comes before all rounds, untimed."""

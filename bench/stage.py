@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import parties
 from bench.client import Connection
@@ -55,6 +56,20 @@ class Stage:
             body = connection.get(path, keep=True).body
         if Digest.of(body) != digest:
             raise ValueError(f"{party.name} gave other bytes for {path}")
+
+    @contextmanager
+    def apart(self, **sections: Any) -> Iterator[Party]:
+        """One more entrepot, of these sections, that is watched; its storage folder is empty."""
+        # What was killed may be writing a last file.
+        with tempfile.TemporaryDirectory(
+            prefix="apart", dir=self.folder, ignore_cleanup_errors=True
+        ) as folder:
+            remote = f"http://127.0.0.1:{self.parties[DIRECT].port}"
+            party = parties.watched(Path(folder), remote, **sections)
+            try:
+                yield party
+            finally:
+                party.stop()
 
     def _ask_upstream(self, path: str) -> Asked:
         with Connection(self.parties[DIRECT].port) as connection:

@@ -9,7 +9,7 @@ _AGAINST = (REGISTRY, NGINX, DIRECT)
 
 def of_results(results: Sequence[Result]) -> str:
     """One line for each figure. Ratios are entrepot's figure divided by the other's."""
-    head = ["work", "figure", *EVERYBODY, *(f"/ {name}" for name in _AGAINST), "aim"]
+    head = ["work", "figure", *EVERYBODY, *(f"/ {name}" for name in _AGAINST), "aims"]
     return _markdown(head, (line for result in results for line in _lines(result)))
 
 
@@ -31,7 +31,7 @@ def _lines(result: Result) -> Iterator[list[str]]:
             figure.label,
             *(_number(figure, medians[name]) for name in EVERYBODY),
             *(_ratio(medians[ENTREPOT], medians[name]) for name in _AGAINST),
-            _aim(result) if index == 0 else "",
+            _aims(result) if index == 0 else "",
         ]
 
 
@@ -43,10 +43,10 @@ def _ratio(ours: float | None, theirs: float | None) -> str:
     return f"{ours / theirs:.2f}" if ours is not None and theirs else ""
 
 
-def _aim(result: Result) -> str:
-    if result.aim is None:
-        return ""
-    return f"{result.aim.text}: {'reached' if result.reached() else 'missed'}"
+def _aims(result: Result) -> str:
+    return "; ".join(
+        f"{text}: {'reached' if reached else 'missed'}" for text, reached in result.verdicts()
+    )
 
 
 def _markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -11,6 +11,7 @@ from bench.rows.herd import Herd
 from bench.rows.hits import BlobHit, DigestHit, TagHit
 from bench.rows.slow_readers import SlowReaders
 from bench.rows.small_images import SmallImages
+from bench.rows.watching import LoopLag, Scrape
 from bench.rows.whole_image import WholeImage
 
 
@@ -24,4 +25,5 @@ def scenes(effort: Effort) -> list[Sequence[Row]]:
         [Herd(effort), *cold_blobs(effort)],
         [SmallImages(effort), WholeImage(effort), DockerPull(effort)],
         [SlowReaders(effort)],
+        [Scrape(effort), LoopLag(effort)],
     ]

@@ -32,9 +32,11 @@ class ColdBlob(Row):
         self.key = key
         self._size = effort.size(_BYTES)
         self.title = f"one cold {self._size / 1e6:.0f} MB blob, {upstream}"
-        self.aim = Aim(
-            f"≤ {times:g} × direct",
-            lambda of: of(ENTREPOT, "seconds") <= times * of(DIRECT, "seconds"),
+        self.aims = (
+            Aim(
+                f"≤ {times:g} × direct",
+                lambda of: of(ENTREPOT, "seconds") <= times * of(DIRECT, "seconds"),
+            ),
         )
         self._rate, self._latency = rate, latency
 

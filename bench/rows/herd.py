@@ -23,11 +23,13 @@ class Herd(Row):
         Figure("cpu", "CPU", "s", 2),
     )
     parties = (ENTREPOT, REGISTRY, DIRECT)
-    aim = Aim(
-        "1.00 × the bytes, within 10 % of one direct download's time",
-        lambda of: (
-            round(of(ENTREPOT, "bytes"), 2) == 1
-            and of(ENTREPOT, "seconds") <= 1.1 * of(DIRECT, "seconds")
+    aims = (
+        Aim(
+            "1.00 × the bytes, within 10 % of one direct download's time",
+            lambda of: (
+                round(of(ENTREPOT, "bytes"), 2) == 1
+                and of(ENTREPOT, "seconds") <= 1.1 * of(DIRECT, "seconds")
+            ),
         ),
     )
 

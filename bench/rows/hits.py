@@ -42,12 +42,24 @@ class _Hit(Row):
         }
 
 
-def _aim(times: float, microseconds: float) -> Aim:
-    return Aim(
-        f"≥ {times:g} × docker-registry, ≤ {microseconds:g} µs",
-        lambda of: (
-            of(ENTREPOT, "rate") >= times * of(REGISTRY, "rate")
-            and of(ENTREPOT, "cpu") <= microseconds
+def _aims(times: float, rate_of_3: float, microseconds: float) -> tuple[Aim, ...]:
+    """`times` what distribution gives: Debian's 2.8 in this run, and 3.1.1, whose rate was measured
+    by hand (docs/performance.md) and is compared with this machine's. The latter, and the time of
+    a processor, are that machine's as much as ours.
+    """
+    absolute = times * rate_of_3
+    return (
+        Aim(
+            f"≥ {times:g} × docker-registry 2.8, this run",
+            lambda of: of(ENTREPOT, "rate") >= times * of(REGISTRY, "rate"),
+        ),
+        Aim(
+            f"≥ {absolute:,.0f}/s = {times:g} × distribution 3.1.1 (depends on the machine)",
+            lambda of: of(ENTREPOT, "rate") >= absolute,
+        ),
+        Aim(
+            f"≤ {microseconds:g} µs (depends on the machine)",
+            lambda of: of(ENTREPOT, "cpu") <= microseconds,
         ),
     )
 
@@ -57,7 +69,7 @@ class DigestHit(_Hit):
 
     key = "manifest-by-digest"
     title = "manifest by digest, hit, 16 connections"
-    aim = _aim(2, 110)
+    aims = _aims(2, 6670, 110)
 
     def wanted(self, image: Image) -> tuple[str, str]:
         return image.by_digest, image.digest
@@ -68,7 +80,7 @@ class TagHit(_Hit):
 
     key = "manifest-by-tag"
     title = "manifest by tag, hit, 16 connections"
-    aim = _aim(10, 120)
+    aims = _aims(10, 900, 120)
 
     def wanted(self, image: Image) -> tuple[str, str]:
         return image.by_tag, image.digest
@@ -79,7 +91,7 @@ class BlobHit(_Hit):
 
     key = "small-blob"
     title = "1 KiB blob, hit, 16 connections"
-    aim = _aim(7, 130)
+    aims = _aims(7, 1270, 130)
 
     def wanted(self, image: Image) -> tuple[str, str]:
         return image.blobs[1].path, image.blobs[1].digest

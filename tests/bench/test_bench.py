@@ -20,6 +20,7 @@ from bench.machine import Machine, look
 from bench.report import BEGIN, END, Report
 from bench.row import Row
 from bench.rows import scenes
+from bench.rows.hits import DigestHit
 
 SCENES = scenes(QUICK)
 
@@ -82,7 +83,8 @@ COST = Figure("cost", "CPU", "s", 1)
 @pytest.fixture
 def result() -> Result:
     aim = Aim("twice", lambda of: of(ENTREPOT, "rate") >= 2 * of(REGISTRY, "rate"))
-    made = Result("row", "some work", (RATE, COST), aim)
+    dear = Aim("free", lambda of: of(ENTREPOT, "cost") == 0)
+    made = Result("row", "some work", (RATE, COST), (aim, dear))
     for rate in (1000, 5000, 3000):
         made.add(ENTREPOT, {"rate": rate, "cost": 0.5})
         made.add(REGISTRY, {"rate": rate / 2})
@@ -95,7 +97,7 @@ def test_the_table_has_medians_and_ratios(result: Result) -> None:
     assert head.count("|") == rate.count("|") == cost.count("|")
     assert cells(rate) == [
         "some work", "requests, /s", "3,000", "1,500", "12,000", "",
-        "2.00", "0.25", "", "twice: reached",
+        "2.00", "0.25", "", "twice: reached; free: missed",
     ]  # fmt: skip
     assert cells(cost) == ["", "CPU, s", "0.5", "", "0.2", "", "", "2.00", "", ""]
 
@@ -107,14 +109,25 @@ def cells(line: str) -> list[str]:
 def test_an_aim_that_is_missed_is_said(result: Result) -> None:
     for _ in range(4):
         result.add(REGISTRY, {"rate": 9000})
-    assert result.reached() is False
+    assert result.verdicts() == [("twice", False), ("free", False)]
     assert "twice: missed" in table.of_results([result])
+
+
+def test_small_hits_are_compared_with_this_run_and_with_what_was_measured_before() -> None:
+    made = DigestHit(QUICK).result()
+    made.add(ENTREPOT, {"rate": 10_000, "cpu": 100})
+    made.add(REGISTRY, {"rate": 4_000})
+    texts, reached = zip(*made.verdicts(), strict=True)
+    assert reached == (True, False, True)
+    assert "docker-registry 2.8" in texts[0]
+    assert "13,340/s" in texts[1]
+    assert "110" in texts[2]
 
 
 def test_an_aim_without_its_figures_is_an_error(result: Result) -> None:
     result.samples.pop(REGISTRY)
     with pytest.raises(KeyError, match=REGISTRY):
-        result.reached()
+        result.verdicts()
 
 
 def test_the_page_has_its_figures_replaced_and_nothing_else(result: Result, tmp_path: Path) -> None:
