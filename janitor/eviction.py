@@ -1,6 +1,7 @@
 """Making room: candidates go in their order, each looked at once more before it does."""
 
 import os
+import time
 from collections.abc import Callable
 
 from common import logs
@@ -54,7 +55,7 @@ class Eviction:
         called whenever some more are condemned.
         """
         condemned, links = 0, 0
-        before = self._claims.now() - self._just_used
+        before, began = self._claims.now() - self._just_used, time.monotonic()
         while condemned < wanted and (candidate := self._ranking.pop(before)) is not None:
             size = self._evict(candidate)
             if size is not None:
@@ -65,7 +66,8 @@ class Eviction:
                 after()
             links += size is not None
         if links:
-            _log.info("room made", links=links, bytes=condemned)
+            took = round(time.monotonic() - began, 3)
+            _log.info("room made", links=links, bytes=condemned, seconds=took)
         return condemned
 
     def _evict(self, candidate: Candidate) -> int | None:
