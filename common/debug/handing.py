@@ -5,6 +5,7 @@ the connection's descriptor (unix(7), SCM_RIGHTS) over a socket in a folder that
 """
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -18,6 +19,9 @@ _log = logs.get(__name__)
 
 # Of a request's first line, as much as is looked at.
 _LINE = 2048
+
+# Seconds.
+_PAUSE = 0.01
 
 # Both ends are on one machine, and neither waits for anything but the other.
 _SECONDS = 1.0
@@ -40,20 +44,33 @@ def path_of(connection: socket.socket, seconds: float) -> str | None:
 
 
 def _first_line(connection: socket.socket, deadline: float) -> bytes:
-    head = b""
+    """The line, empty when there is none in time; raises OSError."""
+    watch = select.poll()
+    watch.register(connection, select.POLLIN | select.POLLRDHUP)
+    seen = 0
     try:
-        while True:
-            connection.settimeout(max(deadline - time.monotonic(), 0.001))
-            seen, head = len(head), connection.recv(_LINE, socket.MSG_PEEK)
+        while found := watch.poll(max(deadline - time.monotonic(), 0.0) * 1000):
+            head = _waiting(connection)
             line, is_whole, _ = head.partition(b"\n")
             if is_whole or len(head) == _LINE:
                 return line
-            if len(head) == seen:  # nothing more will come
-                return b""
+            if found[0][1] != select.POLLIN:  # nothing more will come
+                break
+            if len(head) == seen:
+                # Short of memory, the kernel wakes us for less than it was told to.
+                time.sleep(_PAUSE)
             # Else what is there already would wake us again and again.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(head) + 1)
+            seen = len(head)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
     finally:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    return b""
+
+
+def _waiting(connection: socket.socket) -> bytes:
+    with suppress(BlockingIOError):
+        return connection.recv(_LINE, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    return b""
 
 
 def hand_over(path: str, connection: socket.socket) -> bool:

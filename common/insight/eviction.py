@@ -1,6 +1,6 @@
 """Evicting: a repository, an image or a blob is taken out of the cache because somebody says so.
 
-What is removed here is links and tags, by whoever was asked: a command, a frontend's console. That
+What is removed here is links and tags, by whoever was asked: a command, the console. That
 is at once and everywhere what decides what is served, and needs neither queue nor janitor. The
 blobs are left to the janitor, which alone may condemn them: for each link an expiry message is
 published, and an expiry whose link is gone is one that the janitor knows, from a predecessor that

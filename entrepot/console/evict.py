@@ -17,9 +17,10 @@ from entrepot.console.web import Refusal, Request, Response
 
 _log = logs.get(__name__)
 
-# Manifests of a repository that are all read to see what an image shares; beyond, the command
-# line has the time for it.
-_MOST = 2000
+# Beyond these the command line has the time for it: manifests of a repository, which are all read to
+# see what an image shares; links that go with a repository.
+_MOST_READ = 2000
+_MOST_REMOVED = 10_000
 
 
 class Evict:
@@ -65,11 +66,12 @@ class Evict:
         return Response.see(f"{left.page if is_left else '/cached'}?done=evicted")
 
     def _plan(self, what: Target) -> Plan:
-        linked = walk.links(self._layout, what.repository, (Kind.MANIFEST,))
-        if what.reference is not None and len(list(islice(linked, _MOST + 1))) > _MOST:
-            text = (
-                f"There is too much in {what.repository} to plan this here: use `entrepot evict`."
-            )
+        is_whole = what.reference is None
+        kinds = tuple(Kind) if is_whole else (Kind.MANIFEST,)
+        most = _MOST_REMOVED if is_whole else _MOST_READ
+        linked = walk.links(self._layout, what.repository, kinds)
+        if sum(1 for _ in islice(linked, most + 1)) > most:
+            text = f"There is too much in {what.repository} to evict it here: use `entrepot evict`."
             raise Refusal(HTTPStatus.CONFLICT, text)
         plan = self._eviction.plan(what.repository, what.reference)
         if not plan:

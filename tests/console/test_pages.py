@@ -1,14 +1,17 @@
 """What pages say of a storage folder: in pages, by upstream, within bounds."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from common.digest import Digest
+from common.errors import BrokerUnavailable
 from common.reference import RepositoryName
 from entrepot.console import cached, evict, verify
+from janitor.examine import Examiner, Verdict
 from tests.common.insight.store import index
 from tests.console.counter import Counter, counter
 from tests.waiting import until
@@ -139,10 +142,12 @@ def test_what_is_too_much_for_a_page_is_left_to_the_command_line(
 ) -> None:
     for number in range(3):
         desk.store.add_image("library/app", f"{number}", [b"%d" % number])
-    monkeypatch.setattr(evict, "_MOST", 2)
+    monkeypatch.setattr(evict, "_MOST_READ", 2)
+    monkeypatch.setattr(evict, "_MOST_REMOVED", 6)
     monkeypatch.setattr(verify, "_MOST", 2)
     for path, command in (
         ("/evict?target=library/app:1", "entrepot evict"),
+        ("/evict?target=library/app", "entrepot evict"),
         ("/verify?target=library/app", "entrepot verify"),
     ):
         answer = desk.get(path)
@@ -170,6 +175,41 @@ def test_verifying_an_index_reads_all_that_its_images_are_made_of_once(desk: Cou
     until(lambda: "All is well" in desk.text("/verify"))
     # The index, two manifests, two layers, and the configuration that both have.
     assert "6 blobs, " in desk.text("/verify")
+
+
+def test_a_verification_under_way_is_shown_and_stopped(
+    desk: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    examine = Examiner.examine
+
+    def wait(self: Examiner, digest: Digest, step: Callable[[int], None]) -> Verdict:
+        go_on.wait(20)
+        return examine(self, digest, step)
+
+    monkeypatch.setattr(Examiner, "examine", wait)
+    desk.store.add_image("library/app", "1", [b"x" * 1000])
+    desk.submit("/verify?target=library/app", "/verify")
+    until(lambda: "0 of 3 blobs, for 127.0.0.1" in desk.text("/verify"))
+    assert '<progress value="0" max=' in desk.text("/verify")
+    assert desk.submit("/verify", "/verify/stop").headers["Location"] == "/verify"
+    go_on.set()
+    until(lambda: "Stopped after 0 of 3 blobs." in desk.text("/verify"))
+
+
+def test_a_queue_that_is_away_is_told_and_nothing_is_changed(
+    desk: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> int:
+        raise BrokerUnavailable("away")
+
+    desk.text("/queue")
+    for question in ("dead", "depth", "drop_dead"):
+        monkeypatch.setattr(desk.broker, question, away)
+    assert "The queue does not answer." in desk.text("/queue")
+    answer = desk.submit("/queue/drop?id=all", "/queue/drop")
+    assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "nothing was changed" in answer.body.decode()
 
 
 def test_no_page_without_a_policy_and_no_cookie_for_others(desk: Counter) -> None:
