@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from common import proxies
 from common.config import load, show
 from common.errors import ConfigError
 from entrepot.advice import advise
@@ -32,7 +33,10 @@ def check(path: str | None, environ: Mapping[str, str]) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return UNUSABLE
-    for warning in (*loaded.warnings, *advise(loaded.config, _mounts())):
+    direct = [
+        f"{name}: not used: upstreams are connected to directly" for name in proxies.named(environ)
+    ]
+    for warning in (*loaded.warnings, *direct, *advise(loaded.config, _mounts())):
         print(f"warning: {warning}", file=sys.stderr)
     file = path or environ.get("REGISTRY_CONFIGURATION_PATH")
     cores = len(os.sched_getaffinity(0))

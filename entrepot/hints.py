@@ -2,12 +2,18 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from common.config import Config, Upstream
+from common.config.tree import parse_file, scalars
 
-_SECRET = ("PASSWORD", "SECRET", "_QUEUE_URL")
+# Variables whose value may be a secret, by what may hold it instead.
+_SECRETS = {
+    "passwordfile": re.compile(r"REGISTRY_PROXY_(UPSTREAMS_\d+_)?PASSWORD=."),
+    "queue.urlfile": re.compile(r"REGISTRY_QUEUE_URL=[^?#]*@"),
+}
 _EVERYBODY = 0o004
 
 
@@ -19,7 +25,7 @@ def hints(
     for upstream in config.proxy.upstreams.values():
         yield from _upstream(upstream)
     yield from _access(config)
-    yield from _secrets(config, environ, path)
+    yield from _secrets(environ, path)
     if config.frontend.workers > cores:
         yield (
             f"frontend.workers: {config.frontend.workers} on {cores} processors: each works on its"
@@ -64,13 +70,23 @@ def _access(config: Config) -> Iterator[str]:
         )
 
 
-def _secrets(config: Config, environ: Mapping[str, str], path: str | None) -> Iterator[str]:
+def _secrets(environ: Mapping[str, str], path: str | None) -> Iterator[str]:
     for name, value in environ.items():
-        if name.startswith("REGISTRY_") and name.endswith(_SECRET) and "://" not in value:
-            yield f"{name}: a secret in the environment is shown by many tools; use passwordfile"
-    holds = [upstream for upstream in config.proxy.upstreams.values() if upstream.password]
-    if path and holds and os.path.exists(path) and os.stat(path).st_mode & _EVERYBODY:
+        for instead, secret in _SECRETS.items():
+            if secret.match(f"{name}={value}"):
+                yield f"{name}: a secret in the environment is shown by many tools; use {instead}"
+    if path and os.path.exists(path) and os.stat(path).st_mode & _EVERYBODY and _has_password(path):
         yield f"{path}: holds a password and can be read by everybody; chmod o-r, or passwordfile"
+
+
+def _has_password(path: str) -> bool:
+    """Whether the file itself does: what is used may come from the environment."""
+    with open(path, encoding="utf-8") as file:
+        tree = parse_file(file.read(), path)
+    return any(
+        key[0] == "proxy" and key[-1] == "password" and not value.is_empty
+        for key, value in scalars(tree)
+    )
 
 
 def _is_here(host: str) -> bool:

@@ -1,5 +1,6 @@
 """The fetcher process."""
 
+import os
 import signal
 import socket
 from contextlib import ExitStack
@@ -7,7 +8,7 @@ from threading import Event, Timer
 
 from setproctitle import setproctitle
 
-from common import logs, tracing
+from common import logs, proxies, tracing
 from common.broker.opening import open_broker
 from common.claims import Claims
 from common.config import Config
@@ -54,6 +55,8 @@ def run(config: Config) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     logs.set_up(config.log.level, config.log.formatter, **config.log.fields)
     setproctitle(TITLE)
+    if ignored := proxies.named(os.environ):
+        log.warning("upstreams are connected to directly, not by a proxy", variables=ignored)
     debug = open_listener(config)
     with ExitStack() as stack:
         _serve(config, debug, stack)

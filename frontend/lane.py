@@ -82,7 +82,8 @@ class Lane:
     def _answer(self, scope: Any) -> tuple[_Headers, bytes] | None:
         """Headers and body; None: not this way, and nothing was counted or marked."""
         method = scope["method"]
-        if method not in _METHODS:
+        # What is escaped may be a slash, which the application refuses (frontend.router).
+        if method not in _METHODS or b"%" in scope["raw_path"]:
             return None
         accept = None
         for name, value in scope["headers"]:

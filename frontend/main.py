@@ -101,6 +101,11 @@ def _limits(config: Config) -> Limits:
     )
 
 
+async def _no_body() -> dict[str, Any]:
+    """The ASGI receive of every request. Nobody here reads a body, so none has to have come."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
 class _Application:
     """The ASGI application, made when its worker's loop runs: broker and desk belong to that process."""
 
@@ -117,7 +122,7 @@ class _Application:
             await self._live(receive, send)
         else:
             SCOPE.set(scope)
-            await self._app(scope, receive, send)
+            await self._app(scope, _no_body, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         """The ASGI lifespan protocol: build at startup, close at shutdown."""

@@ -14,6 +14,10 @@ Found = tuple[object, dict[str, Any], dict[str, str], str]
 
 _NAME = "/v2/{name}"
 
+# Escaped, a slash is no part of a path's structure (RFC 3986, section 2.2). Taken for one here, it
+# would carry a request past rules for paths in a proxy.
+_SLASH = b"%2f"
+
 
 class Route:
     """A resource with its methods, as Falcon wants them."""
@@ -58,8 +62,10 @@ class Router(CompiledRouter):
         self._catalog = Route(catalog, "/v2/_catalog")
         self._uploads = Route(uploads, f"{_NAME}/blobs/uploads/")
 
-    def find(self, uri: str, req: Any = None) -> Found | None:  # noqa: ARG002 - Falcon's protocol
+    def find(self, uri: str, req: Any = None) -> Found | None:
         """The resource for a path; None for 404."""
+        if req is not None and _SLASH in req.scope["raw_path"].lower():
+            return None
         path = uri.removeprefix(self._prefix) if self._prefix else uri
         if not path.startswith("/v2/"):
             return self._base.found() if path in {"", "/", "/v2"} else None

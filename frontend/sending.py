@@ -227,9 +227,12 @@ class Sending:
         reading = self._loop.run_in_executor(
             None, os.pread, fd, min(size, CHUNK), self._part.position
         )
-        reading.add_done_callback(
-            lambda _reading: self._go_on(partial(self._send_read, fd, reading))
-        )
+        reading.add_done_callback(partial(self._have_read, fd))
+
+    def _have_read(self, fd: int, reading: asyncio.Future[bytes]) -> None:
+        if not reading.cancelled():
+            reading.exception()  # has been asked for, also when nobody is left to be told
+        self._go_on(partial(self._send_read, fd, reading))
 
     def _send_read(self, fd: int, reading: asyncio.Future[bytes]) -> None:
         """Send what a thread has read. What the socket does not take of it will be in the cache."""

@@ -9,17 +9,23 @@
 - A body may be a part of a file (`frontend.fileparts`), which is sent without a copy, or nearly.
 - `worker_connections` is kept to: at the bound a newcomer takes the place of whoever has been
   waiting longest without a request, and is told to come again when all are being answered.
+- Nobody here reads a request's body, so none is waited for before the answer: what is still to come
+  of it is taken and thrown away for some seconds, then the connection is closed.
+- An upgrade to WebSocket is ignored, as a server may (RFC 9110, section 7.8).
 """
 
 import asyncio
 import signal
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn.asgi import protocol as gunicorn_protocol
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
+from frontend import heads
 from frontend.errors import body_of
 from frontend.fileparts import FilePart
 from frontend.sending import Copying, Sendfile, Sending
@@ -29,17 +35,21 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 # How long a connection may stay open without a first request, in seconds.
 _FIRST_REQUEST = 60.0
 
+# How long an answered connection waits for the rest of the request's body, in seconds.
+_REST_OF_BODY = 5.0
+
 # Bytes the kernel takes from us for a connection beyond what is on its way: by itself it takes 4 MiB
 # for each reader, however slow, and 600 of them put all of a machine's TCP under pressure. Half of
 # this costs a third more CPU per byte of a fast one.
 _UNSENT = 1024 * 1024
 
 _CODES = {400: "UNSUPPORTED", 414: "NAME_INVALID", 431: "UNSUPPORTED", 503: "TOOMANYREQUESTS"}
-_REASONS = {
-    400: "Bad Request",
-    414: "URI Too Long",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
+
+# By RFC 9110, whose names gunicorn has where Python's are older, but not of every status.
+_REASONS: dict[int, str] = {
+    **{status.value: status.phrase for status in HTTPStatus},
+    **gunicorn_protocol._REASON_PHRASES,  # noqa: SLF001 - it offers no setting
+    416: "Range Not Satisfiable",
 }
 
 
@@ -49,6 +59,8 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _response_buffer: bytes | None
     _silence: asyncio.TimerHandle
     _sending: Sending | None = None
+    _answering = False  # of the current request's answer something is written
+    _wastes_body = False
 
     def connection_made(self, transport: Any) -> None:
         """Note the connection, and have the kernel notice when its peer is gone."""
@@ -72,7 +84,7 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
 
     def close_if_idle(self) -> bool:
         """Close the connection unless it is answering; whether it was closed now."""
-        if not self._awaiting_request or self._closed:
+        if self._closed or not (self._awaiting_request or self._wastes_body):
             return False
         self._close_transport()
         self._request_ready.set()
@@ -91,9 +103,43 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if self.req_count <= 1:
             self.close_if_idle()
 
+    def _on_headers_complete(self) -> bool:
+        self._answering = False
+        skips_body: bool = super()._on_headers_complete()
+        heads.settle(self._current_request)
+        return skips_body
+
+    def _is_websocket_upgrade(self, _request: Any) -> bool:
+        return False
+
+    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
+        # What is still to come of a body would have to be told from the next request.
+        return not self._body_receiver._complete or super()._will_close(  # noqa: SLF001
+            request, response_requires_close
+        )
+
+    async def _finish_app_calls(self, cancel: bool) -> None:
+        # The last that gunicorn does before it closes a connection.
+        await super()._finish_app_calls(cancel)
+        if not cancel and not self._closed and self._body_receiver is not None:
+            await self._waste_body()
+
+    async def _waste_body(self) -> None:
+        """Closed before its body is here, a connection would be reset by it, and the answer might be
+        lost with it (RFC 9112, section 9.6).
+        """
+        self._wastes_body = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REST_OF_BODY):
+                while (await self._body_receiver.receive()).get("more_body"):
+                    pass
+
     def _send_response_start(
         self, status: int, headers: Any, request: Any, close: bool = False
     ) -> None:
+        self._answering = True
         super()._send_response_start(status, headers, request, close=close)
         # When there is something to send, it is sent before the loop comes to this, with the
         # headers in the same packet.
@@ -144,8 +190,8 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             self._sending.resume()
 
     def _send_error_response(self, status: int, message: str, extra_headers: Any = ()) -> None:
-        if self._sending is not None:
-            return  # it would be taken for a part of the body: the connection is closed short of it
+        if self._answering and self._current_request is not None:
+            return  # it would be taken for a part of the answer: the connection is closed short of it
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             body = body_of("UNKNOWN", "something went wrong here")
         else:
@@ -154,7 +200,7 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             body = body_of(_CODES.get(status, "UNSUPPORTED"), message)
         extra = "".join(f"{name}: {value}\r\n" for name, value in extra_headers)
         self._safe_write(
-            f"HTTP/1.1 {int(status)} {_REASONS.get(status, 'Error')}\r\n"
+            f"HTTP/1.1 {int(status)} {_REASONS[status]}\r\n"
             "Content-Type: application/json\r\n"
             "Docker-Distribution-Api-Version: registry/2.0\r\n"
             f"Content-Length: {len(body)}\r\n{extra}Connection: close\r\n\r\n".encode("latin-1")
@@ -176,10 +222,11 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         self.way = Sendfile() if self.cfg.sendfile else Copying()
 
     def init_process(self) -> None:
-        """Have the worker make our connections; it names the class in its module."""
+        """Have the worker make our connections; what it makes them of is named in its modules."""
         # uvloop loses what comes after its handlers are set and before it runs.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         gasgi.ASGIProtocol = Protocol
+        gunicorn_protocol._REASON_PHRASES = _REASONS  # noqa: SLF001 - as above
         super().init_process()
 
     def notify(self) -> None:

@@ -133,7 +133,7 @@ class Http:
     """`host:port`, `:port` for all interfaces, port 0 for any free one; a path where `net` is unix."""
     net: str = setting(leaves.choice("tcp", "unix"), "tcp")
     host: str = setting(leaves.http_url("https://mirror.example.com", path=False), "")
-    """The address clients see, for absolute links; empty: taken from each request."""
+    """The address clients see, with which links begin; empty: they are relative."""
     prefix: str = setting(
         leaves.matching(re.compile(r"(/[A-Za-z0-9._~-]+)*/?"), "a path such as /mirror/", "path"),
         "",

@@ -65,12 +65,8 @@ def _is_disabled(node: Node) -> bool:
 
 
 def _checks_something(node: Node) -> bool:
-    """Whether `validation` holds a rule: a list, or a choice of platforms other than none."""
-    return any(
-        scalar.text.lower() not in {"", "none"}
-        for path, scalar in scalars(node)
-        if "manifests" in path
-    )
+    """Whether a rule stands below `validation.manifests`: a list, or platforms other than none."""
+    return any(scalar.text.lower() not in {"", "none"} for _path, scalar in scalars(node))
 
 
 def _driver() -> Key:
@@ -178,10 +174,15 @@ _REDIS = Section(
 )
 
 _VALIDATION = names(
-    "enabled disabled",
-    manifests=names(
-        urls=names("allow deny"),
-        indexes=names("platforms", platformlist=ListOf(names("architecture os"))),
+    "disabled",
+    enabled=unused("not used: manifests are validated when pushed", when=_switched_on),
+    manifests=refused(
+        "refused: what upstreams hold is passed on as it is; remove the rules",
+        names(
+            urls=names("allow deny"),
+            indexes=names("platforms", platformlist=ListOf(names("architecture os"))),
+        ),
+        when=_checks_something,
     ),
 )
 
@@ -215,11 +216,7 @@ SCHEMA = section(
     File,
     middleware=Key(_MIDDLEWARE),
     redis=unused("not used: nothing is kept in it", _REDIS),
-    validation=refused(
-        "refused: what upstreams hold is passed on as it is; remove the rules",
-        _VALIDATION,
-        when=_checks_something,
-    ),
+    validation=Key(_VALIDATION),
     policy=refused(
         "refused: repositories of every class are passed on; remove the rules",
         names(repository=names("classes")),

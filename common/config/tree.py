@@ -149,8 +149,23 @@ class _Reader:
             seen.add(key.value)
 
 
+# What the scanner quotes: `'...'`, or `"'"`.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# A single character, written as Python writes it, or a token's name.
+_TELLS_NOTHING = re.compile(r"\\?.|\\[xuU][0-9a-f]+|<[a-z ]+>")
+
+
 def _reason(error: yaml.MarkedYAMLError) -> str:
-    # Names of aliases and tags are quoted by the scanner, and an unquoted password that begins with
-    # `*` or `!` looks like one. Single characters and token names (`<...>`) tell nothing.
-    problem = re.sub(r"'(?!<)[^']{2,}'", "(name withheld)", error.problem or "something else")
-    return f"{problem}; quote a value that begins with one of * & ! % @ ` or holds ': ' or ' #'"
+    problem = _QUOTED.sub(_shown, error.problem or "something else")
+    problem = re.sub(r"^expected (.+), but (?:found|got) (.+)", r"\2 instead of \1", problem)
+    return (
+        f"{problem.removeprefix('found ')}; quote a value that begins with one of * & ! % @ ` or"
+        " holds ': ' or ' #'"
+    )
+
+
+def _shown(quoted: re.Match[str]) -> str:
+    # Names of aliases and tags are quoted too, and an unquoted password that begins with `*` or `!`
+    # looks like one.
+    text = quoted[0][1:-1]
+    return quoted[0] if _TELLS_NOTHING.fullmatch(text) else "(name withheld)"

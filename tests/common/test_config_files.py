@@ -485,7 +485,7 @@ REFUSED = {
     "middleware.repository": "middleware: {repository: [{name: a}]}",
     "http.tls.letsencrypt": "http: {tls: {letsencrypt: {email: me@a.example}}}",
     "http.h2c.enabled": "http: {h2c: {enabled: true}}",
-    "validation": "validation: {manifests: {urls: {allow: [a]}}}",
+    "validation.manifests": "validation: {manifests: {urls: {allow: [a]}}}",
     "policy": "policy: {repository: {classes: [image]}}",
 }
 
@@ -504,6 +504,7 @@ def test_what_would_be_dangerous_to_ignore_is_refused_by_name(key: str) -> None:
         "auth:",
         "http: {tls: {certificate: '', clientcas: []}, h2c: {enabled: false}}",
         "middleware: {registry: [{name: a, disabled: true}]}",
+        "validation: {enabled: false}",
         "validation: {disabled: true, manifests: {indexes: {platforms: None}}}",
         "policy: {repository: {classes: []}}",
         "log: {hooks: [{type: mail, disabled: true}], reportcaller: false}",
@@ -523,6 +524,7 @@ UNUSED = {
     "compatibility": "compatibility: {schema1: {enabled: true, signingkeyfile: /k}}",
     "log.hooks": "log: {hooks: [{type: mail, levels: [panic], options: {smtp: {addr: a}, to: [b]}}]}",
     "log.reportcaller": "log: {reportcaller: true}",
+    "validation.enabled": "validation: {enabled: true}",
 }
 
 
@@ -552,6 +554,18 @@ def test_what_is_not_used_is_warned_about_once_by_name(key: str) -> None:
         (
             MINIMAL + "http: &a\n  headers: *a\n",
             "config.yml:8: expected YAML, found an alias that contains itself",
+        ),
+        (
+            MINIMAL + "http: [1\n",
+            "config.yml:8: expected YAML, found '<stream end>' instead of ',' or ']'; quote",
+        ),
+        (
+            MINIMAL + "http: *passw0rd\n",
+            "config.yml:7: expected YAML, found undefined alias (name withheld); quote",
+        ),
+        (
+            MINIMAL + "http: \tx\n",
+            "config.yml:7: expected YAML, found character '\\t' that cannot start any token; quote",
         ),
         (MINIMAL + "http: \0\n", "config.yml: expected YAML, found a character"),
         (MINIMAL + f"http: {'[' * 20_000}", "config.yml: expected YAML, found lists or mappings"),

@@ -117,6 +117,7 @@ def _with(original: Message | Event, /, **changes: Any) -> bytes:
         _with(_MESSAGES[0], source="ghcr.io/org/app"),
         _with(_MESSAGES[0], source={"upstream": "ghcr.io"}),
         _with(_MESSAGES[0], source={"upstream": "ghcr.io", "repository": "../../etc"}),
+        _with(_MESSAGES[0], source={"upstream": "", "repository": "../../etc"}),
         _with(_MESSAGES[0], source={"upstream": "..", "repository": "a"}),
         _with(_MESSAGES[0], source={"upstream": "a/../..", "repository": "a"}),
         _with(_MESSAGES[0], source={"upstream": 7, "repository": "a"}),

@@ -149,3 +149,14 @@ def test_a_socket_in_a_missing_folder_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     socket = f"http: {{net: unix, addr: {tmp_path}/file/socket}}\n"
     assert _advice(tmp_path, socket) == [f"http.addr: {tmp_path}/file is not a folder"]
+
+
+def test_a_proxy_in_the_environment_is_warned_about_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {"HOME": str(tmp_path), "https_proxy": "http://me:hush@proxy:3128", "NO_PROXY": "*"}
+    assert check(None, environ) == 0
+    printed = capsys.readouterr()
+    assert "warning: https_proxy: " in printed.err
+    assert "NO_PROXY" not in printed.err
+    assert "hush" not in printed.err + printed.out

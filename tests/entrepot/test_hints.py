@@ -68,22 +68,47 @@ def test_an_account_that_only_this_machine_can_use_needs_no_auth() -> None:
     assert advice(account, LIMITED + "http: {addr: '127.0.0.1:5000'}\n") == []
 
 
-def test_secrets_in_the_environment_are_told_without_their_values() -> None:
-    told = advice(environ={"REGISTRY_PROXY_PASSWORD": "hush", "HOME": "/root"})
-    assert len(told) == 1
-    assert told[0].startswith("REGISTRY_PROXY_PASSWORD: ")
-    assert "hush" not in told[0]
+@pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("REGISTRY_PROXY_PASSWORD", "hush", "passwordfile"),
+        ("REGISTRY_PROXY_UPSTREAMS_0_PASSWORD", "hush", "passwordfile"),
+        ("REGISTRY_QUEUE_URL", "amqp://me:hush@rabbit:5672/", "queue.urlfile"),
+    ],
+)
+def test_secrets_in_the_environment_are_told_without_their_values(
+    name: str, value: str, instead: str
+) -> None:
+    (told,) = advice(environ={name: value, "HOME": "/root"})
+    assert told.startswith(f"{name}: ")
+    assert told.endswith(f"use {instead}")
+    assert "hush" not in told
+
+
+def test_what_is_no_secret_in_use_is_not_taken_for_one() -> None:
+    # Of http.secret and redis.password it is said that they are not used.
+    names = ["REGISTRY_HTTP_SECRET", "REGISTRY_REDIS_PASSWORD", "REGISTRY_PROXY_PASSWORDFILE"]
+    told = advice(environ={**dict.fromkeys(names, "x"), "REGISTRY_QUEUE_URL": "amqp://rabbit/"})
+    assert told == []
 
 
 def test_a_file_with_a_password_that_everybody_can_read_is_told(tmp_path: Path) -> None:
-    file = tmp_path / "config.yml"
-    file.write_text("")
     account = "remoteurl: 'https://a.example', username: me, password: p"
     quiet = LIMITED + "http: {addr: '127.0.0.1:5000'}\n"
+    file = tmp_path / "config.yml"
+    file.write_text(f"proxy: {{{account}}}\n")
     file.chmod(0o644)
     assert advice(account, quiet, path=str(file))[0].startswith(f"{file}: holds a password")
     file.chmod(0o640)
     assert advice(account, quiet, path=str(file)) == []
+
+
+def test_a_file_is_not_told_of_for_a_password_that_is_not_in_it(tmp_path: Path) -> None:
+    account = "remoteurl: 'https://a.example', username: me, password: p"
+    file = tmp_path / "config.yml"
+    file.write_text("proxy: {remoteurl: 'https://a.example', username: me, password: ''}\n")
+    file.chmod(0o644)
+    assert advice(account, LIMITED + "http: {addr: '127.0.0.1:5000'}\n", path=str(file)) == []
 
 
 def test_more_workers_than_processors_are_told() -> None:

@@ -158,6 +158,19 @@ def test_what_one_fetcher_process_was_told_another_obeys(fleet: Fleet, upstream:
     assert len(upstream.seen()) == 1
 
 
+def test_a_proxy_in_the_environment_is_told_of_by_name(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hush@127.0.0.1:1")
+
+    output = fleet.start().output()
+
+    told = [line for line in output.splitlines() if "not by a proxy" in line]
+    assert len(told) == 1
+    assert "HTTPS_PROXY" in told[0]
+    assert "hush" not in output
+
+
 def test_a_passwordfile_that_cannot_be_read_is_a_wrong_configuration(fleet: Fleet) -> None:
     fleet.config["proxy"] = {
         "remoteurl": "https://registry.example",

@@ -42,7 +42,7 @@ def get(target: str, *headers: str, method: str = "GET") -> bytes:
         (f"/v2/../../secret/blobs/{SHA}", 400, "NAME_INVALID"),
         (f"/v2/a/../b/blobs/{SHA}", 400, "NAME_INVALID"),
         (f"/v2/%2e%2e/%2e%2e/blobs/{SHA}", 400, "NAME_INVALID"),
-        (f"/v2/..%2f..%2fsecret/blobs/{SHA}", 400, "NAME_INVALID"),
+        (f"/v2/..%2f..%2fsecret/blobs/{SHA}", 404, "NAME_UNKNOWN"),
         (f"/v2/a//b/blobs/{SHA}", 400, "NAME_INVALID"),
         (f"/v2//blobs/{SHA}", 404, "NAME_UNKNOWN"),
         (f"/v2/UPPER/blobs/{SHA}", 400, "NAME_INVALID"),
@@ -95,6 +95,10 @@ def test_a_nonsense_method_is_a_4xx(front: Stage, method: str, target: str) -> N
         b"GET\r\n\r\n",
         b"GET /v2/ HTTP/9.9\r\n\r\n",
         b"GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET http://a/v2/ HTTP/1.1\r\nConnection: close\r\n\r\n",
+        get("http:///v2/"),
+        get("ftp://a/v2/"),
         b"GET /v2/ HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
         get("/v2/", "Content-Length: 5", "Transfer-Encoding: chunked"),
         get("/v2/", "Transfer-Encoding: cobbled"),
@@ -107,6 +111,64 @@ def test_what_is_no_proper_request_is_a_4xx(front: Stage, request_bytes: bytes) 
     status, body = send(front, request_bytes)
     assert 400 <= status < 500
     assert json.loads(body)["errors"]
+
+
+def test_what_comes_without_a_host_by_the_older_protocol_is_served(front: Stage) -> None:
+    assert send(front, b"GET /v2/ HTTP/1.0\r\n\r\n")[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["http://a", "HTTPS://a:5000", "http://user@[::1]"])
+@pytest.mark.parametrize("path", ["", "/v2/", "/v2/_catalog?n=1"])
+def test_a_target_in_absolute_form_is_a_path(front: Stage, origin: str, path: str) -> None:
+    assert send(front, get(origin + path))[0] == 200
+
+
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+@pytest.mark.parametrize("origin", ["", "http://a"])
+def test_an_escaped_slash_is_none(front: Stage, slash: str, origin: str) -> None:
+    digest = front.store_blob("org/app", b"content")
+    front.store_manifest("org/app", b'{"schemaVersion":2}', "v1")
+    whole = f"/v2/org/app/blobs/{digest}"
+    assert send(front, get(origin + whole))[0] == 200
+    assert send(front, get(f"{origin}/v2/org/app/manifests/v1"))[0] == 200
+    for path in (
+        whole.replace("org/app", f"org{slash}app"),
+        whole.replace("/sha", f"{slash}sha"),
+        f"/v2/org{slash}app/manifests/v1",
+        f"/v2/org/app{slash}manifests/v1",
+    ):
+        assert send(front, get(origin + path))[0] == 404
+    assert send(front, get(f"{origin}{whole.replace(':', '%3A')}"))[0] == 200
+
+
+WEBSOCKET = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+
+
+@pytest.mark.parametrize("key", ["dGhlIHNhbXBsZSBub25jZQ==", "short"])
+@pytest.mark.parametrize(
+    ("target", "status"), [("/v2/", 200), (f"/v2/a/blobs/{SHA}x", 400), ("/nothing", 404)]
+)
+def test_a_websocket_is_not_opened(front: Stage, target: str, status: int, key: str) -> None:
+    lines = [f"GET {target} HTTP/1.1", "Host: a", *WEBSOCKET, f"Sec-WebSocket-Key: {key}"]
+    request = "\r\n".join([*lines, "", ""]).encode()
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection:
+        connection.sendall(request)
+        assert connection.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
+        connection.sendall(request)
+        assert connection.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize(
+    ("headers", "line"),
+    [(["Range: bytes=9-"], b"416 Range Not Satisfiable"), (["Host: b"], b"400 Bad Request")],
+)
+def test_a_status_is_called_as_the_standard_has_it(
+    front: Stage, headers: list[str], line: bytes
+) -> None:
+    digest = front.store_blob("org/app", b"content")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection:
+        connection.sendall(get(f"/v2/org/app/blobs/{digest}", *headers))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 " + line + b"\r\n")
 
 
 @pytest.mark.parametrize(

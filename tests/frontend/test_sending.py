@@ -2,9 +2,12 @@
 
 import asyncio
 import errno
+import gc
 import os
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +208,29 @@ def test_a_client_that_leaves_stops_it(stage_for: Callable[[Scene], None], blob:
         await bench.connection.lost.wait()
         assert not bench.done.is_set()
         assert 0 < len(part) < SIZE
+
+    stage_for(scene)
+
+
+def test_a_client_that_leaves_while_a_thread_reads_is_no_error(
+    stage_for: Callable[[Scene], None], blob: OpenBlob
+) -> None:
+    async def scene(bench: Bench) -> None:
+        loop, told = asyncio.get_running_loop(), list[Any]()
+        loop.set_exception_handler(lambda _loop, context: told.append(context))
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = threading.Event()
+        before = loop.run_in_executor(None, busy.wait)
+        bench.send(FilePart(blob, 0, SIZE), never_cached)
+        bench.transport.abort()
+        await bench.connection.lost.wait()
+        blob.close()
+        busy.set()
+        await before
+        await loop.run_in_executor(None, gc.collect)  # behind the read
+        await asyncio.sleep(0)
+        gc.collect()
+        assert told == []
 
     stage_for(scene)
 

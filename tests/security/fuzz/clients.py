@@ -80,6 +80,8 @@ async def everything(reader: asyncio.StreamReader, patience: float) -> bytes:
 def judge(report: Report, wire: Wire, answer: bytes) -> None:
     """Count the answers, and blame what is none."""
     rest = answer
+    if wire.due and not answer:
+        report.blame("nothing", wire, answer)
     for method in [*wire.methods, ""]:
         if not rest:
             break

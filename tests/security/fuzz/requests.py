@@ -9,7 +9,7 @@ from tests.security.fuzz.content import BLOB, MANIFEST, REPOSITORY, digest_of
 
 METHODS = ["GET"] * 12 + ["HEAD"] * 4 + ["PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE",
     "CONNECT", "get", "", "G ET", "PROPFIND", "X" * 300, "\x00", "GÉT"]  # fmt: skip
-BITS = ["..", "/", "//", "%2e%2e", "%2f", "%00", "%0d%0a", "%", "%zz", "\\", "?", "#", "&", "=", ";",
+BITS = ["..", "/", "//", "%2e%2e", "%2f", "%2F", "%00", "%0d%0a", "%", "%zz", "\\", "?", "#", "&", "=", ";",
     ":", "@", "_layers", "_uploads", "sha256:", "sha512:", "0" * 64, "a" * 300, "v2", "blobs",
     "manifests", "tags", "list", "referrers", "_catalog", "%c0%ae", "é", "\x7f", "~", "*", "{}",
     "ns=", "n=", "last=", "\t", " "]  # fmt: skip
@@ -23,15 +23,30 @@ NAMES = ["Host", "Range", "If-Range", "If-None-Match", "If-Match", "Accept", "Ac
     "X-Forwarded-Proto", "X-Request-Id", "Authorization", "Cookie", "Content-Type", "Te", "Trailer",
     "Proxy-Connection", "HTTP2-Settings", "Sec-WebSocket-Key", "Forwarded", "X" * 200, "", "a b",
     "Content-Length ", "\x00", "é"]  # fmt: skip
+# What a request announces that ends where its body, or another protocol, would begin.
+ANNOUNCED = [
+    ["Content-Length: 1000000"],
+    ["Content-Length: 999999999999999999999999"],
+    ["Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: gzip, chunked"],
+    ["Expect: 100-continue", "Content-Length: 5"],
+    ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="],
+    ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 7"],
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Wire:
-    """Bytes to send, in pieces; the methods of the requests in them, and whether it ends there."""
+    """Bytes to send, in pieces; the methods of the requests in them, and whether it ends there.
+
+    `due` says that an answer must come: what is asked for is nothing that takes time.
+    """
 
     pieces: list[bytes]
     methods: list[str]
     ends: bool
+    due: bool = False
 
 
 class Requests:
@@ -50,6 +65,9 @@ class Requests:
         if chance.random() < self._misses:
             method, request = self._well_formed(self._missing_path())
             return Wire([request], [method], ends=False)
+        if chance.random() < 0.03:
+            method, request = self._announcing()
+            return Wire([request], [method], ends=False, due=True)
         requests = [self._one() for _ in range(chance.choice([1] * 8 + [2, 3, 5]))]
         data = b"".join(request for _, request in requests)
         ends = chance.random() < 0.1
@@ -83,6 +101,13 @@ class Requests:
         fields = ["Host: cache", "Connection: close", f"Authorization: Bearer {CLIENT_TOKEN}"]
         text = "\r\n".join([f"{method} {path} HTTP/1.1", *fields]) + "\r\n\r\n"
         return method, text.encode("latin-1", "replace")
+
+    def _announcing(self) -> tuple[str, bytes]:
+        chance = self._random
+        method = chance.choice(["GET", "GET", "HEAD", "POST", "PUT", "PATCH"])
+        head = [f"{method} {chance.choice(['/', '/v2/'])} HTTP/1.1", "Host: cache"]
+        text = "\r\n".join([*head, *chance.choice(ANNOUNCED)]) + "\r\n\r\n"
+        return method, text.encode("latin-1")
 
     def _fields(self) -> list[str]:
         chance = self._random
