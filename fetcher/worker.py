@@ -22,7 +22,7 @@ from common.messages import (
 from fetcher import watching
 from fetcher.announcer import Announcer
 from fetcher.jobs import Jobs
-from fetcher.leases import Leases
+from fetcher.leases import Lease, Leases
 from fetcher.patience import Stopping
 from fetcher.room import FULL
 from fetcher.storage import Storage
@@ -105,13 +105,21 @@ class Worker:
                 watching.job(job, "held")
                 return None
             try:
-                outcome = self._jobs.do(job, lease)
+                outcome = self._answer(job, lease)
             except LeaseLost:
                 log.warning("somebody has taken over the job")
                 watching.job(job, "left")
                 return None
             watching.job(job, "done")
             return outcome
+
+    def _answer(self, job: Job, lease: Lease) -> Event | None:
+        try:
+            return self._jobs.do(job, lease)
+        except UpstreamError:
+            # A failure is an answer, too: it is not for those who wait for a successor's.
+            lease.confirm()
+            raise
 
     def _told(self, job: Job, error: UpstreamError | OSError) -> FillFailed:
         if isinstance(error, OSError):

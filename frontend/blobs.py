@@ -90,7 +90,7 @@ class Blobs:
         async def look(_done: FillCommitted | None) -> OpenBlob | Tail | None:
             return self.open(source, digest) or self._services.tails.find(job)
 
-        # A fill that runs is joined without a word to anyone.
+        # A fill that runs is joined without a job.
         tail = self._services.tails.find(job)
         if tail is not None:
             counting.joined(job)

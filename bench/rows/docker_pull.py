@@ -23,9 +23,9 @@ class DockerPull(Row):
     )
     parties = (ENTREPOT, REGISTRY, DIRECT)
     aim = Aim(
-        "≤ 0.5 × direct, 1.00 × the bytes",
+        "≤ 0.4 × direct, 1.00 × the bytes",
         lambda of: (
-            of(ENTREPOT, "seconds") <= 0.5 * of(DIRECT, "seconds")
+            of(ENTREPOT, "seconds") <= 0.4 * of(DIRECT, "seconds")
             and round(of(ENTREPOT, "bytes"), 2) == 1
         ),
     )

@@ -2,6 +2,7 @@ import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from common.messages import (
 )
 from common.reference import RepositoryName, Tag
 from common.source import Source
+from tests.fetcher.succession import Meanwhile, take_over
 from tests.fetcher.workbench import Handed, Workbench, fetch, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import Status
@@ -173,6 +175,18 @@ def test_a_failure_is_told_only_when_a_new_job_for_the_same_would_run(
     bench.worker.handle(handed)
 
     assert seen == [(False, True)]
+
+
+def test_a_failure_of_who_was_taken_for_dead_is_nobodys_answer(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    job = CheckBlob(source=SOURCE, digest=Digest.of(b"x"))
+    claim = bench.storage.layout.claim(job.key)
+    upstream.fail("*", Meanwhile(partial(take_over, claim)), methods=("HEAD",))
+    upstream.fail("*", Status(500), methods=("HEAD",))
+
+    assert bench.handle(job).settled == ["ack"]
+    assert bench.recorder.events == []
 
 
 def test_equal_questions_at_once_are_all_answered(
