@@ -30,7 +30,7 @@ class Holder:
 
         Raises UpstreamError when it is not to be had; then readers are sent to nothing of it any
         more, and what was received is kept for whoever asks next, unless it was found wrong.
-        Raises OSError when storage fails; what was received is given up then, to make room.
+        Raises OSError when storage fails; what anybody received is given up then, to make room.
         Raises LeaseLost or Stopping with everything as it is: readers stay, somebody goes on.
         """
         # A name that is not configured fails before anything is created for it.
@@ -42,8 +42,10 @@ class Holder:
         except (LeaseLost, Stopping):
             raise
         except OSError:
-            with suppress(OSError):
-                spools.discard_all()
+            with suppress(OSError, LeaseLost):
+                spools.discard()
+                lease.confirm()
+                spools.discard_others()
             dismiss(fill, source.stored)
             raise
         except BaseException:

@@ -111,9 +111,8 @@ class Spools:
         self.current.close()
         self._fill.discard(self.epoch)
 
-    def discard_all(self) -> None:
-        """Drop what anybody has; to make room."""
-        self.discard()
+    def discard_others(self) -> None:
+        """Drop what others left; to make room."""
         for epoch in self._fill.spools():
             self._fill.discard(epoch)
 

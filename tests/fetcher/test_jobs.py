@@ -147,7 +147,7 @@ def test_a_job_knows_whether_somebody_waits_for_it(
     bench: Workbench, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    monkeypatch.setattr(bench.jobs, "do", lambda _job: seen.append(is_urgent()))
+    monkeypatch.setattr(bench.jobs, "do", lambda *_: seen.append(is_urgent()))
     bench.handle(RESOLVE, queue=queue)
     assert seen == [queue is Queue.INTERACTIVE]
 

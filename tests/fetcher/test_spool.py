@@ -184,6 +184,7 @@ def test_all_spools_can_be_given_up_to_make_room(fill: Fill) -> None:
     leave(fill, Epoch(1, 1), CONTENT)
     spools = Spools(fill, generation=2)
 
-    spools.discard_all()
+    spools.discard()
+    spools.discard_others()
 
     assert os.listdir(fill.folder) == []

@@ -2,6 +2,7 @@ import errno
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from common.messages import (
 )
 from common.reference import RepositoryName, Tag
 from common.source import Source
+from tests.fetcher.succession import Meanwhile, take_over
 from tests.fetcher.workbench import Handed, Workbench, fetch, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import Status
@@ -78,7 +80,7 @@ def test_a_prefetch_of_what_is_not_there_is_forgotten_when_a_client_asks(
 def test_a_prefetch_that_breaks_us_is_not_tried_again(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_job: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(bench.jobs, "do", broken)
@@ -91,7 +93,7 @@ def test_a_prefetch_that_breaks_us_is_not_tried_again(
 def test_a_prefetch_that_finds_no_room_has_none_made(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_job: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(bench.jobs, "do", full)
@@ -104,7 +106,7 @@ def test_a_prefetch_that_finds_no_room_has_none_made(
 def test_a_job_that_breaks_us_is_told_without_details_and_tried_again(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_job: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("hunter2")
 
     monkeypatch.setattr(bench.jobs, "do", broken)
@@ -119,7 +121,7 @@ def test_a_job_that_breaks_us_is_told_without_details_and_tried_again(
 def test_storage_that_cannot_be_written_is_503(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_only(_job: object) -> None:
+    def read_only(*_: object) -> None:
         raise OSError(30, "Read-only file system", "/secret/place")
 
     monkeypatch.setattr(bench.jobs, "do", read_only)
@@ -134,7 +136,7 @@ def test_storage_that_cannot_be_written_is_503(
 def test_storage_without_room_is_503_and_the_janitors_are_told(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def full(_job: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(number, os.strerror(number), "/secret/place")
 
     monkeypatch.setattr(bench.jobs, "do", full)
@@ -173,6 +175,18 @@ def test_a_failure_is_told_only_when_a_new_job_for_the_same_would_run(
     bench.worker.handle(handed)
 
     assert seen == [(False, True)]
+
+
+def test_a_failure_of_who_was_taken_for_dead_is_nobodys_answer(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    job = CheckBlob(source=SOURCE, digest=Digest.of(b"x"))
+    claim = bench.storage.layout.claim(job.key)
+    upstream.fail("*", Meanwhile(partial(take_over, claim)), methods=("HEAD",))
+    upstream.fail("*", Status(500), methods=("HEAD",))
+
+    assert bench.handle(job).settled == ["ack"]
+    assert bench.recorder.events == []
 
 
 def test_equal_questions_at_once_are_all_answered(
