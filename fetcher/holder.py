@@ -8,6 +8,7 @@ from common.fills import Fill
 from common.source import Source
 from fetcher.announcer import Announcer
 from fetcher.commit import Commit, dismiss
+from fetcher.demand import Demand
 from fetcher.download import Download
 from fetcher.leases import Lease
 from fetcher.patience import Patience, Stopping
@@ -46,11 +47,13 @@ class Holder:
                 spools.discard()
                 lease.confirm()
                 spools.discard_others()
+                fill.end_ahead()
             dismiss(fill, source.stored)
             raise
         except BaseException:
             with suppress(OSError):
                 spools.leave()
+                fill.end_ahead()
             dismiss(fill, source.stored)
             raise
         finally:
@@ -59,9 +62,12 @@ class Holder:
     def _receive(
         self, fill: Fill, spools: Spools, lease: Lease, source: Source, patience: Patience
     ) -> None:
+        demand = Demand(fill)
+
         def go_on() -> None:
             lease.check()
             patience.go_on()
+            demand.look()
 
         def on_answer() -> None:
             log.info("blob is arriving", digest=fill.digest, repository=source.stored)

@@ -25,6 +25,7 @@ from common.messages import (
 from common.reference import RepositoryName, Tag
 from common.source import Source
 from tests.frontend.stage import Answer, Filling, Stage, age, random_bytes, stage
+from tests.waiting import until
 
 REPOSITORY = "library/alpine"
 NAME = RepositoryName(REPOSITORY)
@@ -130,6 +131,22 @@ def test_a_running_fill_is_joined_without_a_job(front: Stage) -> None:
     filling.commit()
     assert all(client.rest() == (CONTENT, False) for client in clients)
     assert front.jobs.empty()
+
+
+def test_a_fill_ahead_of_its_clients_is_told_of_the_first_that_waits_for_it(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    filling.fill.begin_ahead()
+    assert front.ask(BLOB, "HEAD").headers["content-length"] == str(SIZE)
+    assert filling.fill.is_ahead(), "who only looks does not wait"
+    opened = front.open(BLOB)
+    until(lambda: not filling.fill.is_ahead(), what="the holder to be told")
+    # Begun anew by a holder that had given up before: the client still waits.
+    filling.fill.begin_ahead()
+    filling.start_over()
+    filling.write(CONTENT)
+    until(lambda: not filling.fill.is_ahead(), what="the next holder to be told")
+    filling.commit()
+    assert opened.rest() == (CONTENT, False)
 
 
 def test_a_fill_of_another_repository_is_not_given_away(front: Stage, client: Client) -> None:
