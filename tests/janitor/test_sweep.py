@@ -148,6 +148,20 @@ def test_what_the_events_missed_is_removed(tmp_path: Path) -> None:
     assert house.has("app", used)
 
 
+def test_what_was_to_expire_before_it_was_there_ends_with_its_life_all_the_same(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path)
+    assert house.settle("app", Digest.of(_LAYER)) is None
+    late = house.fill("app", _LAYER)
+    house.age(TTL - 1)
+    house.sweep().run(house.pace())
+    assert house.has("app", late)
+    house.age(2)
+    house.sweep().run(house.pace())
+    assert not house.has("app", late)
+
+
 def test_blobs_without_any_link_are_removed_once_they_have_settled(tmp_path: Path) -> None:
     house = House(tmp_path)
     orphan, linked = Digest.of(_LAYER), house.fill("app", _MANIFEST)
