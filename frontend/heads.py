@@ -10,7 +10,13 @@ _ABSOLUTE = re.compile(rb"https?://(?:[^/@]*@)?([^/@]+)(.*)", re.IGNORECASE)
 
 
 def settle(request: Any) -> None:
-    """Have gunicorn's `request` name its target by its path; raises ParseError, which is a 400."""
+    """Have gunicorn's `request` name its target by its path, and be the last before a body.
+
+    Raises ParseError, which is a 400.
+    """
+    if request.content_length or request.chunked:
+        # Nobody here reads it: no later request is to be told from it.
+        request.must_close = True
     if not request.raw_path.startswith(b"/"):
         _take_apart(request)
     for name, _value in request.headers_bytes:

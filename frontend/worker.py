@@ -112,12 +112,6 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     def _is_websocket_upgrade(self, _request: Any) -> bool:
         return False
 
-    def _will_close(self, request: Any, response_requires_close: bool) -> bool:
-        # What is still to come of a body would have to be told from the next request.
-        return not self._body_receiver._complete or super()._will_close(  # noqa: SLF001
-            request, response_requires_close
-        )
-
     async def _finish_app_calls(self, cancel: bool) -> None:
         # The last that gunicorn does before it closes a connection.
         await super()._finish_app_calls(cancel)

@@ -91,12 +91,17 @@ def test_a_body_that_comes_after_the_answer_costs_nobody_the_answer(front: Stage
         assert (answer + rest_of(connection)).split()[1] == b"405"
 
 
-def test_a_request_that_comes_with_its_body_keeps_the_connection(front: Stage) -> None:
-    request = b"POST /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
+@pytest.mark.parametrize(
+    "body", ["Content-Length: 4\r\n\r\nbody", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
+)
+def test_a_request_that_comes_with_its_body_is_the_last_one(front: Stage, body: str) -> None:
     with socket.create_connection(("127.0.0.1", front.port), timeout=30) as connection:
-        for _ in range(2):
-            connection.sendall(request)
-            assert b"Connection: close" not in head_of(connection)
+        for frame in ("Content-Length: 0\r\n\r\n", body):
+            connection.sendall(f"POST /v2/ HTTP/1.1\r\nHost: a\r\n{frame}".encode())
+            answer = head_of(connection)
+            assert answer.split()[1] == b"405"
+            assert (b"Connection: close" in answer) == (frame == body)
+        assert rest_of(connection) == b""
 
 
 def test_a_connection_waits_only_so_long_for_the_rest_of_a_body(front: Stage) -> None:
