@@ -30,11 +30,11 @@ class Lookups:
     def list_tags(self, job: ListTags) -> FillCommitted:
         """Store the upstream's list; UpstreamError when there is none to be had."""
         upstream = self._upstreams.find(job.source)
-        repository = job.source.stored
-        stored = self._storage.tag_lists.read(repository) or self._storage.tags.names(repository)
+        repository, lists = job.source.stored, self._storage.tag_lists
+        stored = lists.read(repository, job.after) or self._storage.tags.names(repository)
         patience = self._new_patience(TRIES_WITH_FALLBACK if stored else None)
-        tags = patience.ask(lambda: upstream.tags(job.source.repository))
-        self._storage.tag_lists.write(repository, tags)
+        found = patience.ask(lambda: upstream.tags(job.source.repository, job.after))
+        lists.write(repository, found.tags, after=job.after, whole=found.whole)
         return FillCommitted(key=job.key)
 
     def list_referrers(self, job: ListReferrers) -> FillCommitted:
