@@ -17,7 +17,8 @@ test: .venv/development
 	.ci/packages docker-registry=docker-registry rabbitmq-server=rabbitmq-server \
 	  skopeo=skopeo podman=podman crun=crun ctr=containerd openssl=openssl haproxy=haproxy \
 	  mkfs.ext4=e2fsprogs /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
-	  prometheus=prometheus promtool=prometheus systemd-analyze=systemd nginx=nginx wrk=wrk
+	  prometheus=prometheus promtool=prometheus systemd-analyze=systemd nginx=nginx wrk=wrk \
+	  chromium=chromium
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy

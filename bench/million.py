@@ -24,8 +24,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import O_CREAT, O_WRONLY, close, makedirs, mkdir, sysconf, write
+from os import O_CREAT, O_WRONLY, close, makedirs, mkdir, sysconf
 from os import open as os_open
+from os import write as os_write
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +61,20 @@ class Made:
         for number in range(self.blobs):
             repository, content = self.of(number)
             digest = Digest.of(content)
-            _write(layout.blob(digest), content)
-            _write(layout.reference(Kind.LAYER, repository, digest), repository.encode())
-            _write(layout.link(Kind.LAYER, repository, digest), digest.encode())
+            write(layout.blob(digest), content)
+            write(layout.reference(Kind.LAYER, repository, digest), repository.encode())
+            write(layout.link(Kind.LAYER, repository, digest), digest.encode())
 
 
-def _write(path: str, content: bytes) -> None:
+def write(path: str, content: bytes) -> None:
+    """A file, and the folders it lies in."""
     folder = path.rpartition("/")[0]
     try:
         mkdir(folder)
     except FileNotFoundError:
         makedirs(folder)
     fd = os_open(path, O_WRONLY | O_CREAT)
-    write(fd, content)
+    os_write(fd, content)
     close(fd)
 
 
@@ -135,19 +137,19 @@ def measure_hits(few: Made, many: Made) -> None:
             connection.close()
 
 
-def connect(port: int) -> http.client.HTTPConnection:
-    """A connection to a frontend that answers."""
+def connect(port: int, path: str = "/v2/") -> http.client.HTTPConnection:
+    """A connection to a process that answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def answers() -> bool:
         try:
-            connection.request("GET", "/v2/")
+            connection.request("GET", path)
             return connection.getresponse().read() is not None
         except OSError:
             connection.close()
             return False
 
-    until(answers, 30, "the frontend")
+    until(answers, 30, "an answer")
     return connection
 
 

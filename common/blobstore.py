@@ -32,7 +32,8 @@ _LOST = {errno.EIO, errno.EUCLEAN, errno.EBADMSG}
 # Blobs read whole (manifests) that are known to be right, by digest.
 _MOST_VERIFIED = 16384
 
-_MOST_TOLD = 100
+# Blobs without their length that have been told of.
+_MOST_TOLD = 1000
 
 _EMPTY = {Digest.of(b""), Digest.of(b"", "sha512")}
 
@@ -116,11 +117,18 @@ class FileBlobStore:
     def _is_whole(self, digest: Digest, size: int, file: int | str) -> bool:
         # Empty: a power cut under a registry that does not sync.
         if (size == 0 and digest not in _EMPTY) or not self._sizes.fits(digest, size, file):
-            log.warning(
-                "a blob has lost its length, it counts as missing", digest=digest, size=size
-            )
+            self._tell(digest, size)
             return False
         return True
+
+    def _tell(self, digest: Digest, size: int) -> None:
+        """Once: every request for it looks again, until it is fetched."""
+        if digest in self._told:
+            return
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told.add(digest)
+        log.warning("a blob has lost its length, it counts as missing", digest=digest, size=size)
 
     def size(self, digest: Digest) -> int | None:
         """See BlobStore."""

@@ -12,6 +12,7 @@ files of its own (see common.fills) and commits only what it has verified.
 """
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ _NAME = "claim."
 # A folder's listing may be older than the files (NFS keeps it for seconds): no claim is seen to
 # vanish this often in a row otherwise.
 _LOOKS = 8
+
+# Seconds between two tries to create one.
+_PAUSE = 0.02
 
 
 @dataclass(slots=True)
@@ -89,6 +93,7 @@ class Claims:
             claim = self._create(folder, top + 1)
             if claim is not None:
                 return self._settle(claim)
+            time.sleep(_PAUSE)
 
     def _create(self, folder: str, generation: int) -> Claim | None:
         path = f"{folder}/{_NAME}{generation}"
@@ -127,8 +132,19 @@ class Claims:
             top = max(generations(folder), default=0)
             stale = self._is_stale(f"{folder}/{_NAME}{top}") if top else True
             if stale is not None:
-                return top, stale
-        return top, True
+                return self._beyond(folder, top, free=stale)
+        return self._beyond(folder, top, free=True)
+
+    def _beyond(self, folder: str, top: int, *, free: bool) -> tuple[int, bool]:
+        """The same, with claims that the listing does not show yet: what is asked for by name is
+        found on a file server at once.
+        """
+        while free:
+            stale = self._is_stale(f"{folder}/{_NAME}{top + 1}")
+            if stale is None:
+                break
+            top, free = top + 1, stale
+        return top, free
 
     def _settle(self, claim: Claim) -> Claim | None:
         """Clear the predecessors away, and give way to a later claim.

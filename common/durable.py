@@ -63,8 +63,7 @@ def write_fleeting_file(path: str, content: bytes, *, temporary: str, below: str
     scratch = f"{temporary}/{unique_name()}"
     try:
         _write_new(scratch, content, temporary, lambda _fd: None, sync=False)
-        folder = os.path.dirname(path)
-        in_folder(folder, lambda: os.rename(scratch, path), fleeting_below=below)
+        _rename(scratch, path, fleeting_below=below)
     except BaseException:
         with suppress(OSError):
             os.unlink(scratch)
@@ -99,9 +98,29 @@ def move_into_place(source: str, target: str) -> None:
 
     Without the folder's sync the rename itself may be lost, though others have acted on it.
     """
-    folder = os.path.dirname(target)
-    in_folder(folder, lambda: os.rename(source, target))
-    sync_folder(folder)
+    _rename(source, target)
+    sync_folder(os.path.dirname(target))
+
+
+def _rename(source: str, target: str, *, fleeting_below: str = "") -> None:
+    renamed = os.stat(source)
+
+    def rename() -> None:
+        try:
+            os.rename(source, target)
+        except FileNotFoundError:
+            # Done, perhaps: when a file server's reply is lost, the request is sent again.
+            if not _is_at(target, renamed):
+                raise
+
+    in_folder(os.path.dirname(target), rename, fleeting_below=fleeting_below)
+
+
+def _is_at(path: str, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), file)
+    except OSError:
+        return False
 
 
 def in_folder(folder: str, action: Callable[[], _T], *, fleeting_below: str = "") -> _T:
@@ -114,22 +133,25 @@ def in_folder(folder: str, action: Callable[[], _T], *, fleeting_below: str = ""
         with suppress(FileNotFoundError):
             return action()
         with suppress(FileNotFoundError):  # removed again meanwhile, or its parent
-            make_folder(folder, fleeting_below=fleeting_below)
+            _make(folder, fleeting_below)
     return action()
 
 
 def make_folder(folder: str, *, fleeting_below: str = "") -> None:
     """Make `folder` and its parents, durably but for those below the folder `fleeting_below`."""
-    if os.path.isdir(folder):
-        return
+    if not os.path.isdir(folder):
+        _make(folder, fleeting_below)
+
+
+def _make(folder: str, fleeting_below: str) -> None:
+    """Without a look: a file server's client may remember a folder that another has removed."""
     parent = os.path.dirname(folder)
-    make_folder(parent, fleeting_below=fleeting_below)
     try:
         os.mkdir(folder)
     except FileExistsError:
         return
-    except FileNotFoundError:  # the parent was empty and has just been tidied away
-        make_folder(parent, fleeting_below=fleeting_below)
+    except FileNotFoundError:
+        _make(parent, fleeting_below)
         with suppress(FileExistsError):
             os.mkdir(folder)
     if not (fleeting_below and folder.startswith(f"{fleeting_below}/")):

@@ -5,6 +5,7 @@
       spool.<generation>.<start>      the bytes so far
       started.<generation>.<start>    {"size": …}: the upstream has answered, bytes are coming
       member.<hash of repository>     the upstream has said that this repository has the blob
+      ahead                           nobody waits for it yet
 
 What others may rely on:
 
@@ -14,6 +15,8 @@ What others may rely on:
 - The bytes of a spool are unverified. Whoever passes them on holds something back until the
   commit, and then compares what it sent from spools that were not committed (frontend.stream).
 - The commit renames the spool to the blob. An open spool is then the open blob.
+- Who waits for a fill removes `ahead`: the holder, which made it before it began, then hurries.
+  That is a removal so that whoever comes, however late or often, leaves nothing behind.
 - Repositories are linked by the holder at the commit, from the members; one that becomes a member
   too late to be seen looks for the blob after having written its member file, and links itself.
 """
@@ -116,6 +119,23 @@ class Fill:
         """Send no more readers to a spool; its bytes stay for whoever fills next."""
         remove_file(f"{self.folder}/started.{epoch}")
 
+    def begin_ahead(self) -> None:
+        """Tell that nobody waits for this fill: its holder does, before readers can come."""
+        self._write(self._ahead, b"")
+
+    def end_ahead(self) -> None:
+        """Tell that somebody waits, or that nobody is to be told any more."""
+        remove_file(self._ahead)
+
+    def is_ahead(self) -> bool:
+        """Whether nobody waits for this fill yet."""
+        try:
+            # Not stat: NFS asks the server anew when a file is opened, and only then.
+            os.close(os.open(self._ahead, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
+
     def discard(self, epoch: Epoch) -> None:
         """Remove a spool: first the file that sends readers to it."""
         self.suspend(epoch)
@@ -126,6 +146,11 @@ class Fill:
         for prefix in ("started.", "spool.", "member."):
             for name in self._names(prefix):
                 remove_file(f"{self.folder}/{name}")
+        self.end_ahead()
+
+    @property
+    def _ahead(self) -> str:
+        return f"{self.folder}/ahead"
 
     def _member(self, repository: RepositoryName) -> str:
         return f"{self.folder}/member.{name_hash(repository)}"

@@ -82,13 +82,17 @@ class Layout:
         """The folder of a repository's links."""
         return f"{self.repositories}/{repository}/{_LINKS[kind]}"
 
+    def manifests(self, repository: RepositoryName) -> str:
+        """The folder of a repository's manifests and tags."""
+        return f"{self.repositories}/{repository}/_manifests"
+
     def uploads(self, repository: RepositoryName) -> str:
         """The folder of a repository's unfinished pushes; another registry's, never ours."""
         return f"{self.repositories}/{repository}/_uploads"
 
     def tags(self, repository: RepositoryName) -> str:
         """The folder of a repository's tags."""
-        return f"{self.repositories}/{repository}/_manifests/tags"
+        return f"{self.manifests(repository)}/tags"
 
     def tag(self, repository: RepositoryName, tag: Tag) -> str:
         """The folder of a tag."""

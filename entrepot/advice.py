@@ -20,6 +20,7 @@ def advise(config: Config, mounts: str) -> Iterator[str]:
     if config.http.net == "unix":
         yield from _folder("http.addr", Path(config.http.addr).parent)
     yield from _authorities(config)
+    yield from _accounts(config.http.debug.console.htpasswd)
 
 
 def _folder(key: str, path: Path) -> Iterator[str]:
@@ -59,3 +60,10 @@ def _authorities(config: Config) -> Iterator[str]:
         file = upstream.cafile
         if file is not None and not os.access(file, os.R_OK, effective_ids=True):
             yield f"proxy: {upstream.remoteurl}: cafile {file} cannot be read"
+
+
+def _accounts(file: str) -> Iterator[str]:
+    if file and not os.access(file, os.R_OK, effective_ids=True):
+        yield (
+            f"http.debug.console.htpasswd: {file} cannot be read; nobody comes to see the console"
+        )

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-_ROLES = frozenset({"serve", "frontend", "fetcher", "janitor"})
+_ROLES = frozenset({"serve", "frontend", "fetcher", "janitor", "console"})
 
 
 def end_in_order(arguments: Sequence[str]) -> None:

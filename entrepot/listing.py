@@ -7,6 +7,7 @@ from typing import Any
 
 from common.config import Config
 from common.insight.catalog import Catalog, ManifestFacts, RepositoryFacts, TagFacts
+from common.reference import RepositoryName
 from common.source import source_of
 from entrepot.failure import Failure
 from entrepot.progress import amount
@@ -63,7 +64,7 @@ def repository(config: Config, text: str, page: Page, *, as_json: bool) -> int:
     manifests = catalog.manifests(name, page.limit)
     if not tags and not manifests:
         raise Failure(f"{name}: nothing of it is cached", "`entrepot ls` lists what is")
-    ttl = _ttl(config, name)
+    ttl = ttl_of(config, name)
     if as_json:
         print(json.dumps(_as_json(tags, manifests, ttl)))
         return 0
@@ -76,13 +77,15 @@ def repository(config: Config, text: str, page: Page, *, as_json: bool) -> int:
     return 0
 
 
-def _ttl(config: Config, name: Any) -> float | None:
+def ttl_of(config: Config, name: RepositoryName) -> float | None:
+    """Seconds after its last use that content of the repository is kept; None: for ever."""
     source = source_of(name, config.proxy.upstreams)
     upstream = config.proxy.upstreams.get(source.upstream)
     return upstream.ttl if upstream else None
 
 
-def _expiry(used: float | None, ttl: float | None) -> float | None:
+def expiry_of(used: float | None, ttl: float | None) -> float | None:
+    """When what was used then expires (unix seconds); None: never, or not known."""
     return None if ttl is None or used is None else used + ttl
 
 
@@ -90,24 +93,25 @@ def _tag_row(tag: TagFacts, ttl: float | None) -> tuple[str, ...]:
     return (
         tag.tag,
         tag.manifest.digest[:_SHORT],
-        _kind(tag.manifest),
+        kind_of(tag.manifest),
         amount(tag.manifest.size),
         ago(tag.used),
-        until(_expiry(tag.used, ttl)),
+        until(expiry_of(tag.used, ttl)),
     )
 
 
 def _manifest_row(manifest: ManifestFacts, ttl: float | None) -> tuple[str, ...]:
     return (
         manifest.digest,  # whole: it is all that it can be named by
-        _kind(manifest),
+        kind_of(manifest),
         amount(manifest.size),
         ago(manifest.used),
-        until(_expiry(manifest.used, ttl)),
+        until(expiry_of(manifest.used, ttl)),
     )
 
 
-def _kind(manifest: ManifestFacts) -> str:
+def kind_of(manifest: ManifestFacts) -> str:
+    """What a manifest is, in words."""
     if not manifest.is_here:
         return "not here"
     if "index" in manifest.media_type or "manifest.list" in manifest.media_type:
@@ -119,8 +123,8 @@ def _as_json(
     tags: list[TagFacts], manifests: list[ManifestFacts], ttl: float | None
 ) -> dict[str, Any]:
     return {
-        "tags": [{**asdict(tag), "expires": _expiry(tag.used, ttl)} for tag in tags],
+        "tags": [{**asdict(tag), "expires": expiry_of(tag.used, ttl)} for tag in tags],
         "manifests": [
-            {**asdict(manifest), "expires": _expiry(manifest.used, ttl)} for manifest in manifests
+            {**asdict(manifest), "expires": expiry_of(manifest.used, ttl)} for manifest in manifests
         ],
     }

@@ -26,7 +26,11 @@ def layout_of(config: Config) -> Layout:
 
 def repository_named(config: Config, text: str) -> RepositoryName:
     """The repository as it is stored, by any name a client might use for it; raises Misused."""
-    names = naming({name: each.remoteurl for name, each in config.proxy.upstreams.items()})
+    upstreams = config.proxy.upstreams
+    names = naming(
+        {name: each.remoteurl for name, each in upstreams.items()},
+        namespaces={name: each.namespaces for name, each in upstreams.items()},
+    )
     try:
         return names.locate(text, None).stored
     except InvalidInput as error:

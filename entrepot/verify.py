@@ -70,11 +70,9 @@ class Verification:
             progress.advance(count)
 
         verdict = self._examiner.examine(digest, step)
-        if verdict in _TOLD:
+        if problem := problem_with(self._layout, digest, verdict):
             progress.clear()
-            is_gone = verdict.is_damage and not os.path.exists(self._layout.blob(digest))
-            outcome = "; put aside, the next pull fetches it anew" if is_gone else "; it stays"
-            self._tell(digest, f"{_TOLD[verdict]}{outcome}")
+            self._tell(digest, problem)
 
     def _tell(self, subject: str, problem: str) -> None:
         self._found[problem.partition(":")[0].partition(";")[0]] += 1
@@ -83,6 +81,15 @@ class Verification:
     def _sum_up(self, seconds: float) -> None:
         told = ", ".join(f"{count} {what}" for what, count in self._found.items())
         print(f"{amount(self._bytes)} verified in {seconds:.1f} s: {told or 'all is well'}")
+
+
+def problem_with(layout: Layout, digest: Digest, verdict: Verdict) -> str:
+    """What was found wrong with a blob, and what became of it; empty: nothing was."""
+    if verdict not in _TOLD:
+        return ""
+    is_gone = verdict.is_damage and not os.path.exists(layout.blob(digest))
+    outcome = "put aside, the next pull fetches it anew" if is_gone else "it stays"
+    return f"{_TOLD[verdict]}; {outcome}"
 
 
 def verify(config: Config, *, limit: int) -> int:

@@ -1,19 +1,16 @@
 """Blobs of an upstream: their size, and their bytes from some offset on."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import requests
-
 from common.digest import Digest
 from common.errors import UpstreamError
 from common.reference import RepositoryName
 from fetcher.answers import Asked
-from fetcher.bodies import check_encoding, discard, read_some
+from fetcher.bodies import check_encoding, content_length, discard, read_some
 from fetcher.ranges import Part, told_total
 from fetcher.redirects import Answer
 from fetcher.registry import Registry
@@ -143,7 +140,7 @@ def head(registry: Registry, repository: RepositoryName, digest: Digest) -> int 
     status = answer.response.status_code
     if status == _OK:
         discard(answer.response, registry.new_floor())
-        return _content_length(answer.response)
+        return content_length(answer.response)
     if answer.away and status in _NO_HEAD_IN_STORAGE:
         # The registry's redirect says that the repository has it.
         discard(answer.response, registry.new_floor())
@@ -171,7 +168,7 @@ def _size_by_get(asking: "Asking") -> int | None:
         if response.status_code != _OK:
             return told_total(response)
         check_encoding(response)
-        return _content_length(response)
+        return content_length(response)
 
 
 def open_at(
@@ -234,7 +231,7 @@ class Asking:
     def _whole(self, answer: Answer, total: int | None) -> BlobStream:
         try:
             check_encoding(answer.response)
-            told = _content_length(answer.response)
+            told = content_length(answer.response)
             if told is not None and total not in {None, told}:
                 raise UpstreamError(f"the blob has {told} bytes now, {total} were told before")
         except UpstreamError:
@@ -242,10 +239,3 @@ class Asking:
             raise
         size = total if told is None else told
         return BlobStream(self, answer, 0, size, size)
-
-
-def _content_length(response: requests.Response) -> int | None:
-    if "Transfer-Encoding" in response.headers:
-        return None  # RFC 9112, section 6.3: it overrides a Content-Length
-    told = response.headers.get("Content-Length", "")
-    return int(told) if re.fullmatch(r"[0-9]{1,19}", told) else None

@@ -1,5 +1,7 @@
 """Reading bodies: raw bytes, under the throughput floor, never more than asked for."""
 
+import re
+
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -19,6 +21,14 @@ def check_encoding(response: requests.Response) -> None:
     """
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise UpstreamError("the body came with a content encoding")
+
+
+def content_length(response: requests.Response) -> int | None:
+    """How many bytes the body is to have; None when that is not told."""
+    if "Transfer-Encoding" in response.headers:
+        return None  # RFC 9112, section 6.3: it overrides a Content-Length
+    told = response.headers.get("Content-Length", "")
+    return int(told) if re.fullmatch(r"[0-9]{1,19}", told) else None
 
 
 def read_some(response: requests.Response, count: int, floor: Floor) -> bytes:

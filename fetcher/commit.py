@@ -53,13 +53,14 @@ class Commit:
             self._storage.link(Kind.LAYER, repository, fill.digest)
             # Before the syncs: who waits has the right bytes, whatever happens to ours.
             self._announcer.committed(repository, fill.digest)
-        self.finish(fill, {repository})
+        self.finish(fill, lease, {repository})
 
-    def finish(self, fill: Fill, linked: set[RepositoryName]) -> None:
+    def finish(self, fill: Fill, lease: Lease, linked: set[RepositoryName]) -> None:
         """Link the other members of a committed fill, and leave nothing of it but the claim.
 
         Those in `linked` are linked already; the janitor is told of them all. Members are listed
         until there are no new ones; one that comes later still sees the blob and links itself.
+        Once the lease is lost what lies there is a successor's.
         """
         try:
             while late := set(fill.members()) - linked:
@@ -68,7 +69,10 @@ class Commit:
                         self._storage.link(Kind.LAYER, member, fill.digest)
                         self._announcer.committed(member, fill.digest)
                 linked = linked | late
+            lease.confirm()
             fill.clear()
+        except LeaseLost:
+            log.info("what is left of a fill is another's", digest=fill.digest)
         except OSError as error:
             log.warning("a fill was not tidied up", digest=fill.digest, reason=error.strerror)
         for member in linked:

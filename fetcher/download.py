@@ -45,6 +45,7 @@ class Download:
             try:
                 return self._receive(on_answer, go_on)
             except UpstreamError as error:
+                self._doubt()
                 self._pause(error)
             except ContentMismatch as error:
                 watching.wrong(self._source.upstream)
@@ -52,6 +53,14 @@ class Download:
                 self._total = None
                 self._spools.start_over()
                 self._pause(UpstreamError(str(error)))
+
+    def _doubt(self) -> None:
+        """Forget the size that was told by an answer which brought no byte: it may be wrong, and
+        whoever tells the right one would be contradicting it for ever.
+        """
+        if self._total is not None and not self._spools.current.size:
+            self._total = None
+            self._spools.start_over()
 
     def _pause(self, error: UpstreamError) -> None:
         size = self._spools.current.size

@@ -132,7 +132,7 @@ class Blobs:
         try:
             with self._leases.hold(fill.folder) as lease:
                 if lease is not None and self._storage.blobs.size(job.digest) is not None:
-                    self._commit.finish(fill, {job.source.stored})
+                    self._commit.finish(fill, lease, {job.source.stored})
         except OSError as error:  # the job itself is done, and told
             log.warning("a fill was not tidied up", digest=job.digest, reason=error.strerror)
 

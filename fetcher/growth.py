@@ -32,9 +32,11 @@ class Growth:
     """One download's; not thread-safe."""
 
     def __init__(
-        self, most: int, telling: int, clock: Callable[[], float] = time.monotonic
+        self, most: Callable[[], int], telling: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`most` connections; `telling` bytes are enough to know the rate of the first by."""
+        """At most as many as `most` says, which never falls; `telling` bytes are enough to know the
+        rate of the first by.
+        """
         self._most = most
         self._telling = telling
         self._clock = clock
@@ -48,6 +50,11 @@ class Growth:
         """Bytes a second, as last measured; 0: not yet."""
         self.each = 0.0
         """The same for one connection."""
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is to be one connection and never another, not even in between."""
+        return self._most() == 1
 
     def joined(self) -> None:
         """A connection has brought its first bytes: a level is judged when all of it are there."""
@@ -82,12 +89,12 @@ class Growth:
         return not self.rate and self._bytes >= self._telling
 
     def _judge(self, rest: int) -> None:
-        now = self._clock()
+        now, most = self._clock(), self._most()
         if self._before and self.rate < GAIN * self._before:
             self._level = max(1, self._level // 2)
             self._not_until = now + AGAIN
-        elif self._level < self._most and now >= self._not_until and rest > WORTH * self.rate:
-            self._awaited = min(self._level, self._most - self._level)
+        elif self._level < most and now >= self._not_until and rest > WORTH * self.rate:
+            self._awaited = min(self._level, most - self._level)
             self._level += self._awaited
             self._before = self.rate
             return

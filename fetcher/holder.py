@@ -8,6 +8,7 @@ from common.fills import Fill
 from common.source import Source
 from fetcher.announcer import Announcer
 from fetcher.commit import Commit, dismiss
+from fetcher.demand import Demand
 from fetcher.download import Download
 from fetcher.leases import Lease
 from fetcher.patience import Patience, Stopping
@@ -30,7 +31,7 @@ class Holder:
 
         Raises UpstreamError when it is not to be had; then readers are sent to nothing of it any
         more, and what was received is kept for whoever asks next, unless it was found wrong.
-        Raises OSError when storage fails; what was received is given up then, to make room.
+        Raises OSError when storage fails; what anybody received is given up then, to make room.
         Raises LeaseLost or Stopping with everything as it is: readers stay, somebody goes on.
         """
         # A name that is not configured fails before anything is created for it.
@@ -42,13 +43,17 @@ class Holder:
         except (LeaseLost, Stopping):
             raise
         except OSError:
-            with suppress(OSError):
-                spools.discard_all()
+            with suppress(OSError, LeaseLost):
+                spools.discard()
+                lease.confirm()
+                spools.discard_others()
+                fill.end_ahead()
             dismiss(fill, source.stored)
             raise
         except BaseException:
             with suppress(OSError):
                 spools.leave()
+                fill.end_ahead()
             dismiss(fill, source.stored)
             raise
         finally:
@@ -57,9 +62,12 @@ class Holder:
     def _receive(
         self, fill: Fill, spools: Spools, lease: Lease, source: Source, patience: Patience
     ) -> None:
+        demand = Demand(fill)
+
         def go_on() -> None:
             lease.check()
             patience.go_on()
+            demand.look()
 
         def on_answer() -> None:
             log.info("blob is arriving", digest=fill.digest, repository=source.stored)

@@ -18,7 +18,7 @@ from common.messages import (
 from fetcher.absences import Absences
 from fetcher.announcer import Announcer
 from fetcher.fill import Blobs
-from fetcher.leases import Leases
+from fetcher.leases import Lease, Leases
 from fetcher.lookups import Lookups
 from fetcher.patience import Patience
 from fetcher.prefetch import Prefetching, Room
@@ -62,10 +62,11 @@ class Jobs:
         self._upstreams = upstreams
         self._absences = Absences()
 
-    def do(self, job: Job) -> FillCommitted | None:
+    def do(self, job: Job, lease: Lease) -> FillCommitted | None:
         """The outcome to tell, None when whoever commits tells it.
 
-        Raises UpstreamError, OSError, or Stopping.
+        `lease` is the one on the job: what would replace a successor's answer is not written once
+        it is lost. Raises UpstreamError, OSError, LeaseLost or Stopping.
         """
         # Before anything is looked at: what the configuration does not allow is not done here
         # either, whoever put the job into the queue.
@@ -77,14 +78,14 @@ class Jobs:
         if not is_urgent():
             # What comes of it is not remembered either: nobody has asked yet.
             with self._prefetching.under_way(job.source):
-                return self._do(job)
+                return self._do(job, lease)
         try:
-            return self._do(job)
+            return self._do(job, lease)
         except UpstreamError as error:
             self._absences.note(job.key, error)
             raise
 
-    def _do(self, job: Question) -> FillCommitted | None:
+    def _do(self, job: Question, lease: Lease) -> FillCommitted | None:
         match job:
             case FetchBlob():
                 self._blobs.fetch(job)
@@ -92,10 +93,10 @@ class Jobs:
             case FetchManifest():
                 return self._manifests.fetch(job)
             case ResolveTag():
-                return self._manifests.resolve(job)
+                return self._manifests.resolve(job, lease)
             case CheckBlob():
                 return self._lookups.check(job)
             case ListTags():
-                return self._lookups.list_tags(job)
+                return self._lookups.list_tags(job, lease)
             case ListReferrers():
-                return self._lookups.list_referrers(job)
+                return self._lookups.list_referrers(job, lease)

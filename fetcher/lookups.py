@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from common.messages import CheckBlob, FillCommitted, Kind, ListReferrers, ListTags
+from fetcher.leases import Lease
 from fetcher.patience import TRIES_WITH_FALLBACK, Patience
 from fetcher.storage import Storage
 from fetcher.upstreams import Upstreams
@@ -27,18 +28,22 @@ class Lookups:
         )
         return FillCommitted(key=job.key, size=size)
 
-    def list_tags(self, job: ListTags) -> FillCommitted:
-        """Store the upstream's list; UpstreamError when there is none to be had."""
+    def list_tags(self, job: ListTags, lease: Lease) -> FillCommitted:
+        """Store the upstream's list; UpstreamError when there is none to be had.
+
+        Raises LeaseLost when somebody else asks for it by now, whose list is the newer one.
+        """
         upstream = self._upstreams.find(job.source)
         repository, lists = job.source.stored, self._storage.tag_lists
         stored = lists.read(repository, job.after) or self._storage.tags.names(repository)
         patience = self._new_patience(TRIES_WITH_FALLBACK if stored else None)
         found = patience.ask(lambda: upstream.tags(job.source.repository, job.after))
+        lease.confirm()
         lists.write(repository, found.tags, after=job.after, whole=found.whole)
         return FillCommitted(key=job.key)
 
-    def list_referrers(self, job: ListReferrers) -> FillCommitted:
-        """Store the upstream's list; UpstreamError when there is none to be had.
+    def list_referrers(self, job: ListReferrers, lease: Lease) -> FillCommitted:
+        """Store the upstream's list; raises as `list_tags`.
 
         An empty one only for a manifest that is stored too: an upstream has an empty list for
         every digest that anybody makes up.
@@ -48,6 +53,7 @@ class Lookups:
         known = lists.read(repository, job.digest)
         patience = self._new_patience(TRIES_WITH_FALLBACK if known else None)
         descriptors = patience.ask(lambda: upstream.referrers(job.source.repository, job.digest))
+        lease.confirm()
         if descriptors or self._storage.has(Kind.MANIFEST, repository, job.digest):
             lists.write(repository, job.digest, descriptors)
         else:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import requests
 
+from fetcher.bodies import content_length
+
 # Section 14.4; a length of `*` says nothing about the whole and is not taken.
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
@@ -53,6 +55,9 @@ class Part:
             return None
         begins, end, whole = int(told[1]), int(told[2]) + 1, int(told[3])
         if begins != self.start or not begins < end <= whole or total not in {None, whole}:
+            return None
+        # What an answer says of a part and sends of it differs: nothing it says is taken.
+        if content_length(response) not in {None, end - begins}:
             return None
         if self.end is None:
             return whole, whole

@@ -9,6 +9,7 @@ from common.messages import FetchManifest, FillCommitted, Kind, ResolveTag
 from common.reference import Tag
 from common.source import Source
 from fetcher.announcer import Announcer
+from fetcher.leases import Lease
 from fetcher.patience import TRIES_WITH_FALLBACK, Patience
 from fetcher.storage import Storage
 from fetcher.upstreams import AnyUpstream, Document, Upstreams
@@ -41,11 +42,11 @@ class Manifests:
                 self._store(job.source, document)
         return FillCommitted(key=job.key)
 
-    def resolve(self, job: ResolveTag) -> FillCommitted:
+    def resolve(self, job: ResolveTag, lease: Lease) -> FillCommitted:
         """Have the tag point to what the upstream says now; UpstreamError when it does not say.
 
         The tag last, so that it never points to what is not there; what was stored before stays
-        until then, and when this fails.
+        until then, and when this fails. Raises LeaseLost when somebody else resolves it by now.
         """
         upstream = self._upstreams.find(job.source)
         known = self._known(job.source, job.tag)
@@ -54,6 +55,8 @@ class Manifests:
         with syncing_together():
             if document is not None:
                 self._store(job.source, document)
+            # Content is the same whoever stores it, a tag is not: after a sleep ours is an old one.
+            lease.confirm()
             self._storage.tags.point(job.source.stored, job.tag, digest)
         if digest != known:
             log.info("tag moved", repository=job.source.stored, tag=job.tag, digest=digest)

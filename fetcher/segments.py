@@ -3,7 +3,8 @@
 Segments follow one another without gaps. The front one is told to the reader as it arrives, those
 behind it wait in memory, which is bounded for the whole process (`Ahead`), and their connections
 are turns that nobody else wants (`spare`). With one connection the segments are long, and the next
-is asked for before the one before has ended, so that its bytes follow without a pause.
+is asked for before the one before has ended, so that its bytes follow without a pause. What nobody
+waits for has one connection and no other, even so; it comes by segments since somebody may come.
 
 All parts are asked for with both ends, so no byte comes twice, and a connection is whole again
 after its part. At the first sign of trouble no more is begun ahead: what has come is used, what is
@@ -163,6 +164,8 @@ class Segments:
 
     def _begin_next_in_time(self) -> None:
         """With one connection: ask for what follows when little of what comes is left."""
+        if self._growth.is_single:
+            return
         near = self._planned - self._position <= _AT_HAND
         if not near or self._busy > 1 or self._planned >= self.total or not self._growth.rate:
             return

@@ -8,8 +8,8 @@ from contextlib import suppress
 from common.digest import Digest
 from common.durable import in_folder
 from common.fills import Epoch, Fill
-from fetcher import writeback
 from fetcher.room import reserve
+from fetcher.writeback import Writeback
 
 _COPY_BYTES = 1 << 20
 
@@ -22,10 +22,10 @@ class Spool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self.path = path
         self.size = 0
-        self._on_its_way = 0
         self._digest = digest
         self._hasher = digest.hasher()
         self._fd = in_folder(os.path.dirname(path), lambda: os.open(path, flags, 0o644))
+        self._writeback = Writeback(path, self._fd)
 
     def reserve(self, total: int) -> None:
         """Take the room for `total` bytes; raises OSError when there is none."""
@@ -39,9 +39,7 @@ class Spool:
             view = view[os.write(self._fd, view) :]
         self._hasher.update(content)
         self.size += len(content)
-        if self.size - self._on_its_way >= writeback.STEP_BYTES:
-            writeback.begin(self._fd, self._on_its_way, self.size - self._on_its_way)
-            self._on_its_way = self.size
+        self._writeback.grown(self.size)
 
     @property
     def is_right(self) -> bool:
@@ -111,9 +109,8 @@ class Spools:
         self.current.close()
         self._fill.discard(self.epoch)
 
-    def discard_all(self) -> None:
-        """Drop what anybody has; to make room."""
-        self.discard()
+    def discard_others(self) -> None:
+        """Drop what others left; to make room."""
         for epoch in self._fill.spools():
             self._fill.discard(epoch)
 

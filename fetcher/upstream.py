@@ -76,7 +76,8 @@ class Upstream:
     ) -> BlobStream | Segments:
         """The bytes of a blob, from `offset` on if the upstream can, else from the start.
 
-        A large blob comes by several connections where that is faster (see `segments`).
+        A large blob comes by several connections where that is faster (see `segments`) and
+        somebody waits, also when that begins to be so on the way.
 
         `total` is the blob's size where it is known already; an upstream that tells another
         is in error (retryable). Read the stream's `offset` to know which it is: a part counts
@@ -90,13 +91,15 @@ class Upstream:
         first = blobs.open_at(self._registry, repository, digest, part, total)
         if first.end is None or first.total is None or first.end >= first.total:
             return first
-        growth = Growth(self._settings.segments, telling=size // 4)
+        growth = Growth(self._most_connections, telling=size // 4)
         return Segments(first, first.end, first.total, self._ahead, growth, size)
 
     def _may_split(self) -> bool:
-        """Whether a blob may come in parts: what nobody waits for need not."""
-        one = self._settings.segments == 1 or self._registry.manners.spares.are_withheld
-        return not one and is_urgent()
+        return self._settings.segments > 1 and not self._registry.manners.spares.are_withheld
+
+    def _most_connections(self) -> int:
+        """For one blob: what nobody waits for has no more than it needs."""
+        return self._settings.segments if is_urgent() else 1
 
     def manifest(
         self,

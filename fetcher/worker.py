@@ -7,7 +7,7 @@ import structlog
 from common import logs, tracing
 from common.broker import Delivery
 from common.digest import Digest
-from common.errors import UpstreamError
+from common.errors import LeaseLost, UpstreamError
 from common.messages import (
     Event,
     ExpireLink,
@@ -81,14 +81,7 @@ class Worker:
 
     def _end(self, job: Job, delivery: Delivery) -> Ending:
         try:
-            with self._leases.hold(self._storage.layout.claim(job.key)) as lease:
-                if lease is None:
-                    log.debug("somebody is at it")
-                    watching.job(job, "held")
-                    return Ending()
-                ending = Ending(self._jobs.do(job))
-                watching.job(job, "done")
-                return ending
+            return Ending(self._do(job))
         except Stopping:
             log.info("left for a successor")
             watching.job(job, "left")
@@ -103,6 +96,22 @@ class Worker:
             log.exception("job broke")
             watching.job(job, "broken")
             return _broken(job, delivery)
+
+    def _do(self, job: Job) -> Event | None:
+        """What it came to; None also where somebody else is at it, who tells those who wait."""
+        with self._leases.hold(self._storage.layout.claim(job.key)) as lease:
+            if lease is None:
+                log.debug("somebody is at it")
+                watching.job(job, "held")
+                return None
+            try:
+                outcome = self._jobs.do(job, lease)
+            except LeaseLost:
+                log.warning("somebody has taken over the job")
+                watching.job(job, "left")
+                return None
+            watching.job(job, "done")
+            return outcome
 
     def _told(self, job: Job, error: UpstreamError | OSError) -> FillFailed:
         if isinstance(error, OSError):

@@ -6,14 +6,19 @@ by its being here, though. Whether a repository has it is its link's to say, at 
 (common.links); and content whose file is gone, or is not the file it was read from any more, counts
 as not here, so that whoever asks finds what there is to find out, and has it fetched anew. That
 takes one `stat` for each use, in place of opening, reading and closing the file.
+
+The event loop waits for no disk: what is large, or not in the page cache, is read on a thread, and
+compared with its digest there.
 """
 
+import asyncio
 import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from common.blobstore import BlobStore, OpenBlob
 from common.digest import Digest
+from common.errors import ContentMismatch
 from common.mediatypes import media_type_of
 from common.paths import Layout
 from frontend.reading import is_cached
@@ -25,6 +30,9 @@ LARGEST = 32 * 1024
 # Bytes of one process, and how many contents, each of which costs some memory besides its bytes.
 _ROOM = 16 * 1024 * 1024
 _MOST = 8192
+
+# Of the room that one content may take: what is larger is read whenever it is asked for.
+_SHARE = 16
 
 _Stamp = tuple[int, int, int]
 """Inode, size in bytes and mtime in nanoseconds: what tells one file at a path from another."""
@@ -56,44 +64,63 @@ class Contents:
         self._held = 0
         self._kept: OrderedDict[Digest, Content] = OrderedDict()
 
-    def get(self, digest: Digest, *, may_wait: bool = False) -> Content | None:
-        """The content; None where it is not here, is large or damaged.
+    def get(self, digest: Digest) -> Content | OpenBlob | None:
+        """The content; the open blob where that is large, damaged, or would have to be waited for.
 
-        None, too, where it would have to be waited for, unless the caller `may_wait`. Raises
-        OSError where storage does.
+        None where it is not here. Raises OSError where storage does.
         """
         kept = self._kept.get(digest)
         if kept is None:
-            return self._load(digest, may_wait=may_wait)
+            return self._load(digest)
         try:
             found = os.stat(kept.path)
         except OSError:
             self._drop(kept)
             return None
-        if kept.stamp != (found.st_ino, found.st_size, found.st_mtime_ns):
+        if kept.stamp != _stamp(found):
             self._drop(kept)
-            return self._load(digest, may_wait=may_wait)
+            return self._load(digest)
         self._kept.move_to_end(digest)
         return kept
 
-    def _load(self, digest: Digest, *, may_wait: bool) -> Content | None:
+    async def wait_for(self, digest: Digest, limit: int) -> Content | None:
+        """The content where `get` gives the open blob; None if it is larger than `limit` bytes.
+
+        None, too, if it is damaged, which it is put aside for. Raises OSError where storage does.
+        """
+        content = await asyncio.to_thread(self._read_whole, digest, limit)
+        if content is not None and len(content.body) * _SHARE <= self._room:
+            self._keep(content)
+        return content
+
+    def _load(self, digest: Digest) -> Content | OpenBlob | None:
         blob = self._blobs.open(digest)
-        if blob is None:
-            return None
-        try:
-            # The stamp before the bytes: a file that changes meanwhile no longer has it.
-            found = os.fstat(blob.fd)
-            body = _read(blob, may_wait=may_wait)
-        finally:
-            blob.close()
-        if body is None or not digest.matches(body):
-            return None
-        stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if blob is None or blob.size > LARGEST or not is_cached(blob.fd, blob.size, 0):
+            return blob
+        # The stamp before the bytes: a file that changes meanwhile no longer has it.
+        stamp = _stamp(os.fstat(blob.fd))
+        body = os.pread(blob.fd, blob.size + 1, 0)
+        if not digest.matches(body):
+            return blob
+        blob.close()
         content = Content(digest, body, stamp, self._layout.blob(digest), media_type_of(body))
         self._keep(content)
         return content
 
+    def _read_whole(self, digest: Digest, limit: int) -> Content | None:
+        """On a thread."""
+        path = self._layout.blob(digest)
+        try:
+            stamp = _stamp(os.stat(path))
+            body = self._blobs.read(digest, limit)
+        except (FileNotFoundError, ContentMismatch):
+            return None
+        return None if body is None else Content(digest, body, stamp, path, media_type_of(body))
+
     def _keep(self, content: Content) -> None:
+        before = self._kept.pop(content.digest, None)
+        if before is not None:  # two who waited for it at the same time
+            self._held -= len(before.body)
         self._kept[content.digest] = content
         self._held += len(content.body)
         while self._held > self._room or len(self._kept) > self._most:
@@ -104,10 +131,5 @@ class Contents:
         self._held -= len(content.body)
 
 
-def _read(blob: OpenBlob, *, may_wait: bool) -> bytes | None:
-    """All of it, if it is small and can be had."""
-    if blob.size > LARGEST:
-        return None
-    if blob.size and not may_wait and not is_cached(blob.fd, blob.size, 0):
-        return None
-    return os.pread(blob.fd, blob.size + 1, 0)
+def _stamp(found: os.stat_result) -> _Stamp:
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -12,8 +12,8 @@ FORGOTTEN seconds: it counts as under way, and whoever asks again joins it.
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar
@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 _log = logs.get(__name__)
 
 # Given the event that said the job was done, if one was heard, what the waiter wanted; or None.
-Look = Callable[[FillCommitted | None], _T | None]
+Look = Callable[[FillCommitted | None], Awaitable[_T | None]]
 
 
 class Errand:
@@ -67,9 +67,10 @@ class Errand:
         self._news.set_result(None)
         self._news = asyncio.get_running_loop().create_future()
 
-    async def news(self, within: float) -> None:
-        """Wait until there is some, or `within` seconds are over."""
-        await asyncio.wait({self._news}, timeout=within)
+    @property
+    def news(self) -> asyncio.Future[None]:
+        """Done when there is some."""
+        return self._news
 
 
 class Desk:
@@ -107,6 +108,14 @@ class Desk:
         WAITERS.of().set(self._limits.waiting)
         OLDEST_ERRAND.of().set(0.0 if oldest is None else round(time.monotonic() - oldest, 1))
 
+    def waiting(self) -> Counter[str]:
+        """How many requests wait for a digest of which nothing has come yet; on any thread."""
+        waiting: Counter[str] = Counter()
+        for errand in list(self._errands.values()):
+            if errand.digest is not None:
+                waiting[errand.digest] += errand.waiters
+        return waiting
+
     async def fulfil(self, job: Job, look: Look[_T], patience: float) -> _T:
         """What `look` gives once the job is done, or sooner.
 
@@ -116,7 +125,7 @@ class Desk:
         deadline = asyncio.get_running_loop().time() + patience
         with self._limits.place(job.source.upstream) as place:
             while (errand := self._join(job, place)) is None:
-                found = look(None)
+                found = await look(None)
                 if found is not None:
                     return found
                 left = deadline - asyncio.get_running_loop().time()
@@ -129,7 +138,9 @@ class Desk:
         answered = False
         try:
             while True:
-                found = look(errand.committed)
+                # Before the look: what is told while it looks is not to be missed.
+                news = errand.news
+                found = await look(errand.committed)
                 if found is not None:
                     answered = True
                     return found
@@ -138,7 +149,7 @@ class Desk:
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     raise _given_up(errand)
-                await errand.news(min(left, POLL))
+                await asyncio.wait({news}, timeout=min(left, POLL))
         finally:
             self._leave(errand, answered=answered)
 

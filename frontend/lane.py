@@ -4,7 +4,8 @@ A request that asks for a manifest or a small blob, in the way that clients do, 
 here, is answered without Falcon's making a request and a response of it. All others are handed on
 untouched: what is not here, not fresh, large, partial or conditional, and every error. So the lane
 need not know what those are answered; it only has to be sure of what it answers itself, and
-tests/frontend/test_lane.py holds the two against each other.
+tests/frontend/test_lane.py holds the two against each other. What it has looked up for them goes
+along (frontend.found).
 
 What is looked up at every request, in storage, is what the application looks up: that the
 repository's link is there (it is marked as used), that the blob's file is there and whole, where
@@ -18,13 +19,17 @@ from typing import Any
 
 import falcon.asgi
 
+from common.blobstore import OpenBlob
 from common.digest import Digest
 from common.links import is_fresh, is_older
 from common.mediatypes import INDEXES, SCHEMA_1
 from common.messages import Kind
+from common.reference import Tag
+from common.tags import StoredTag
 from frontend import counting, headers, negotiation
-from frontend.contents import Content, Contents
-from frontend.services import Services
+from frontend.contents import Content
+from frontend.found import KEY, Found
+from frontend.services import Services, Terms
 from frontend.targets import NotPlain, Target, Targets
 
 _Headers = list[tuple[bytes, bytes]]
@@ -62,7 +67,6 @@ class Lane:
         self.app = app
         self._services = services
         self._targets = targets
-        self._contents = Contents(services.blobs, services.layout)
         self._always = always
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -88,43 +92,36 @@ class Lane:
                 accept = value if accept is None else accept + b"," + value
         try:
             target = self._targets.of(scope["path"], scope["query_string"])
-            content = self._find(target, accept)
+            tag, used, content = self._look_up(target)
         except (NotPlain, OSError):
             return None
-        if content is None:
+        terms = self._services.terms[target.source.upstream]
+        if (
+            used is None
+            or not isinstance(content, Content)
+            or (target.kind is Kind.MANIFEST and not _is_plain(content, tag, terms, accept))
+        ):
+            scope[KEY] = Found(tag, used, content)
             return None
+        if is_older(used, terms.mark_interval):
+            self._services.links.mark(target.kind, target.stored, content.digest)
+        if tag is not None and is_older(tag.used, terms.mark_interval):
+            self._services.tags.mark(target.stored, Tag(target.reference))
         said = self._said(target, content, method)
         return said, _counted(target, content, method)
 
-    def _find(self, target: Target, accept: bytes | None) -> Content | None:
-        """What is to be served, which then counts as used."""
-        reference, services = target.reference, self._services
-        if isinstance(reference, Digest):
-            return self._linked(target, reference)
-        stored = services.tags.read(target.stored, reference)
-        terms = services.terms[target.source.upstream]
-        if stored is None or not is_fresh(stored.confirmed, terms.tagttl):
-            return None
-        content = self._linked(target, stored.digest, accept)
-        if content is not None and is_older(stored.used, terms.mark_interval):
-            services.tags.mark(target.stored, reference)
-        return content
-
-    def _linked(
-        self, target: Target, digest: Digest, accept: bytes | None = None
-    ) -> Content | None:
-        """The content, if the repository has it and nothing about it takes the application."""
-        links, kind = self._services.links, target.kind
-        used = links.last_use(kind, target.stored, digest)
-        if used is None:
-            return None
-        is_manifest = kind is Kind.MANIFEST  # which the application waits for, too
-        content = self._contents.get(digest, may_wait=is_manifest)
-        if content is None or (is_manifest and not _is_plain(content, accept)):
-            return None
-        if is_older(used, self._services.terms[target.source.upstream].mark_interval):
-            links.mark(kind, target.stored, digest)
-        return content
+    def _look_up(
+        self, target: Target
+    ) -> tuple[StoredTag | None, float | None, Content | OpenBlob | None]:
+        """What there is of it in storage; see Found."""
+        reference, services, tag = target.reference, self._services, None
+        if not isinstance(reference, Digest):
+            tag = services.tags.read(target.stored, reference)
+            if tag is None:
+                return None, None, None
+            reference = tag.digest
+        used = services.links.last_use(target.kind, target.stored, reference)
+        return tag, used, None if used is None else services.contents.get(reference)
 
     def _said(self, target: Target, content: Content, method: str) -> _Headers:
         """The answer's headers."""
@@ -151,10 +148,16 @@ class Lane:
         return [(name.encode(), value.encode("latin-1")) for name, value in resp.headers.items()]
 
 
-def _is_plain(manifest: Content, accept: bytes | None) -> bool:
-    """Whether it is served as it is, rather than refused, or an image in an index's place."""
+def _is_plain(manifest: Content, tag: StoredTag | None, terms: Terms, accept: bytes | None) -> bool:
+    """Whether it is served as it is, rather than asked for anew, refused, or an image in an index's
+    place.
+    """
     media_type = manifest.media_type
     if media_type in SCHEMA_1:
+        return False
+    if tag is None:
+        return True
+    if not is_fresh(tag.confirmed, terms.tagttl):
         return False
     if accept is None or media_type not in INDEXES:
         return True

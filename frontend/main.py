@@ -4,7 +4,6 @@ import asyncio
 import math
 import os
 import socket
-from dataclasses import replace
 from typing import Any
 
 import gunicorn.util
@@ -17,8 +16,8 @@ from common.blobstore import FileBlobStore
 from common.broker import Broker
 from common.broker.opening import open_broker
 from common.claims import Claims
-from common.config import Config, Proxy, Secret
-from common.config.model import Exec
+from common.config import Config
+from common.config.withholding import without_credentials
 from common.debug import open_listener
 from common.filesystem import is_local
 from common.links import Links, mark_interval
@@ -32,6 +31,7 @@ from frontend.ahead import Ahead
 from frontend.app import create_app
 from frontend.auth.opening import open_scheme
 from frontend.callers import SCOPE, Callers
+from frontend.contents import Contents
 from frontend.desk import Desk
 from frontend.limits import Limits
 from frontend.memory import Refusals
@@ -59,6 +59,7 @@ def build_services(config: Config, broker: Broker) -> Services:
         naming=naming(
             {name: upstream.remoteurl for name, upstream in upstreams.items()},
             {name: Rules(upstream.allow, upstream.deny) for name, upstream in upstreams.items()},
+            {name: upstream.namespaces for name, upstream in upstreams.items()},
         ),
         terms={
             name: Terms(
@@ -76,6 +77,7 @@ def build_services(config: Config, broker: Broker) -> Services:
         },
         layout=layout,
         blobs=blobs,
+        contents=Contents(blobs, layout),
         links=Links(layout),
         tags=Tags(layout),
         tag_lists=TagLists(layout),
@@ -227,22 +229,6 @@ def _bind(config: Config) -> str:
     if not host:  # all interfaces, IPv6's too where there is one, as distribution does
         host = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def without_credentials(config: Config) -> Config:
-    """The configuration as a frontend may hold it."""
-    upstreams = {
-        name: replace(
-            upstream,
-            username="",
-            password=Secret(),
-            usernamefile="",
-            passwordfile="",
-            exec=Exec(),
-        )
-        for name, upstream in config.proxy.upstreams.items()
-    }
-    return replace(config, proxy=Proxy(upstreams))
 
 
 def run(config: Config) -> int:

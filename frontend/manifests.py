@@ -6,10 +6,11 @@ from http import HTTPStatus
 import falcon
 import falcon.asgi
 
+from common.blobstore import OpenBlob
 from common.digest import Digest, parse_digest
-from common.errors import ContentMismatch, UpstreamError
+from common.errors import UpstreamError
 from common.links import is_fresh, is_older
-from common.mediatypes import INDEXES, SCHEMA_1, SCHEMA_1_REFUSED, media_type_of
+from common.mediatypes import INDEXES, SCHEMA_1, SCHEMA_1_REFUSED
 from common.messages import FetchManifest, FillCommitted, Kind, ResolveTag
 from common.reference import Tag
 from common.source import Source
@@ -17,6 +18,7 @@ from common.tags import StoredTag
 from frontend import counting, headers, negotiation
 from frontend.asking import Asking
 from frontend.desk import Look
+from frontend.found import Found, taken
 from frontend.services import Services
 
 # OCI distribution-spec, "Pushing manifests": registries take at least 4 MiB, and seldom more.
@@ -70,10 +72,11 @@ class Manifests:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str, reference: str
     ) -> Manifest:
         source = headers.source_of(self._services.naming, req, resp, name)
+        already = taken(req)
         if ":" in reference:
-            manifest = await self._by_digest(source, parse_digest(reference))
+            manifest = await self._by_digest(source, parse_digest(reference), already)
         else:
-            manifest = await self._by_tag(source, Tag(reference))
+            manifest = await self._by_tag(source, Tag(reference), already)
             image = _image_instead(req, manifest)
             if image is not None:
                 found = await self._by_digest(source, image)
@@ -98,27 +101,32 @@ class Manifests:
             headers.mark_stale(resp)
         return manifest
 
-    async def _by_digest(self, source: Source, digest: Digest) -> Manifest:
-        found = self._load(source, digest)
+    async def _by_digest(
+        self, source: Source, digest: Digest, already: Found | None = None
+    ) -> Manifest:
+        found = await self._load(source, digest, already)
         if found is not None:
             counting.MANIFEST_HITS[source.upstream].value += 1
             return found
         job = FetchManifest(source=source, digest=digest, request_id=headers.request_id())
 
-        def look(_done: FillCommitted | None) -> Manifest | None:
-            return self._load(source, digest)
+        async def look(_done: FillCommitted | None) -> Manifest | None:
+            return await self._load(source, digest)
 
         return replace(await self._asking.fetch(job, look), came=True)
 
-    async def _by_tag(self, source: Source, tag: Tag) -> Manifest:
-        repository = source.stored
-        stored = self._services.tags.read(repository, tag)
-        held = None if stored is None else self._load(source, stored.digest)
+    async def _by_tag(self, source: Source, tag: Tag, already: Found | None) -> Manifest:
+        stored = self._services.tags.read(source.stored, tag) if already is None else already.tag
+        held = None if stored is None else await self._load(source, stored.digest, already)
         if stored is not None and held is not None and self._is_fresh(source, stored):
             self._mark(source, tag, stored)
             counting.MANIFEST_HITS[source.upstream].value += 1
             return held
-        return await self._resolve(source, tag, stored, held)
+        manifest = await self._resolve(source, tag, stored, held)
+        if stored is not None:
+            # Confirmed, moved, or served stale: it was used all the same.
+            self._mark(source, tag, stored)
+        return manifest
 
     async def _resolve(
         self, source: Source, tag: Tag, stored: StoredTag | None, held: Manifest | None
@@ -132,29 +140,31 @@ class Manifests:
     def _resolution(self, source: Source, tag: Tag, before: StoredTag | None) -> Look[Manifest]:
         confirmed_before = 0.0 if before is None else before.confirmed
 
-        def look(done: FillCommitted | None) -> Manifest | None:
+        async def look(done: FillCommitted | None) -> Manifest | None:
             stored = self._services.tags.read(source.stored, tag)
             # By the change of the stamp, not by the clock: ours may differ from the storage's.
             if stored is None or (done is None and stored.confirmed == confirmed_before):
                 return None
-            return self._load(source, stored.digest)
+            return await self._load(source, stored.digest)
 
         return look
 
-    def _load(self, source: Source, digest: Digest) -> Manifest | None:
+    async def _load(
+        self, source: Source, digest: Digest, already: Found | None = None
+    ) -> Manifest | None:
         services, repository = self._services, source.stored
-        used = services.links.last_use(Kind.MANIFEST, repository, digest)
-        if used is None:
-            return None
-        try:
-            body = services.blobs.read(digest, MAX_MANIFEST)
-        except ContentMismatch:
-            return None
-        if body is None:
+        if already is None:
+            used = services.links.last_use(Kind.MANIFEST, repository, digest)
+            content = None if used is None else services.contents.get(digest)
+        else:
+            used, content = already.used, already.content
+        if isinstance(content, OpenBlob):
+            content = await services.contents.wait_for(digest, MAX_MANIFEST)
+        if used is None or content is None:
             return None
         if is_older(used, services.terms[source.upstream].mark_interval):
             services.links.mark(Kind.MANIFEST, repository, digest)
-        return Manifest(digest, _TYPES.get(digest, body), body)
+        return Manifest(digest, content.media_type, content.body)
 
     def _is_fresh(self, source: Source, stored: StoredTag) -> bool:
         return is_fresh(stored.confirmed, self._services.terms[source.upstream].tagttl)
@@ -169,24 +179,3 @@ def _image_instead(req: falcon.asgi.Request, manifest: Manifest) -> Digest | Non
         return None
     accept = req.get_header("Accept")
     return negotiation.image_instead(manifest.body, manifest.media_type, accept)
-
-
-_MOST_TYPES = 16384
-
-
-class _MediaTypes:
-    """Types of manifests, remembered by digest: they are read from the content, which never changes."""
-
-    def __init__(self) -> None:
-        self._known: dict[Digest, str] = {}
-
-    def get(self, digest: Digest, body: bytes) -> str:
-        known = self._known.get(digest)
-        if known is None:
-            if len(self._known) >= _MOST_TYPES:
-                self._known.clear()
-            known = self._known[digest] = media_type_of(body)
-        return known
-
-
-_TYPES = _MediaTypes()

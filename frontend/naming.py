@@ -7,7 +7,8 @@ However a client says it, one repository of one upstream has one name in storage
 one: see `Source.stored` and `_locate`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -101,14 +102,17 @@ class Naming:
             return namespace
         if namespace in self.aliases:
             return self.aliases[namespace]
-        # With only `proxy.remoteurl` configured, as in distribution, there is nothing to choose.
-        if self.names == {DEFAULT_UPSTREAM}:
-            return DEFAULT_UPSTREAM
         raise UnknownNamespace(namespace[:160])
 
 
-def naming(remoteurls: Mapping[str, str], rules: Mapping[str, Rules] | None = None) -> Naming:
-    """The naming for upstreams given as name to `remoteurl`, and as name to their rules."""
+def naming(
+    remoteurls: Mapping[str, str],
+    rules: Mapping[str, Rules] | None = None,
+    namespaces: Mapping[str, Sequence[str]] | None = None,
+) -> Naming:
+    """The naming for upstreams given as name to `remoteurl`, and as name to their rules and to
+    what else they are configured to be called.
+    """
     hosts = {name: urlsplit(remoteurl).netloc.lower() for name, remoteurl in remoteurls.items()}
     hubs = frozenset(
         name
@@ -117,18 +121,25 @@ def naming(remoteurls: Mapping[str, str], rules: Mapping[str, Rules] | None = No
     )
     return Naming(
         frozenset(remoteurls),
-        _aliases(hosts, hubs),
+        _aliases(hosts, hubs, namespaces or {}),
         hubs,
         {name: one for name, one in (rules or {}).items() if one},
     )
 
 
-def _aliases(hosts: Mapping[str, str], hubs: frozenset[str]) -> dict[str, str]:
-    """What is called by another name than its own; nobody's own name is among it."""
-    aliases = {}
-    if hosts.get(DEFAULT_UPSTREAM):
+def _aliases(
+    hosts: Mapping[str, str], hubs: frozenset[str], namespaces: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """What is called by another name than its own; nobody's own name is among it.
+
+    A host with several upstreams means none of the named ones: they may have different accounts.
+    """
+    shared = Counter(hosts.values())
+    aliases = {host: name for name, host in hosts.items() if shared[host] == 1}
+    if DEFAULT_UPSTREAM in hosts:
         aliases[hosts[DEFAULT_UPSTREAM]] = DEFAULT_UPSTREAM
     hub = DEFAULT_UPSTREAM if DEFAULT_UPSTREAM in hubs else min(hubs, default=None)
     if hub is not None and (hub == DEFAULT_UPSTREAM or len(hubs) == 1):
         aliases.update(dict.fromkeys((_DOCKER_HUB, *_DOCKER_HUB_HOSTS), hub))
+    aliases.update({each: name for name, also in namespaces.items() for each in also})
     return {name: upstream for name, upstream in aliases.items() if name and name not in hosts}

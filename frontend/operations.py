@@ -8,12 +8,15 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from common import logs, tracing
 from common.config import Config
-from common.debug import Probes
+from common.debug import NOT_FOUND, Probes, Reply
+from common.debug.handing import hand_over
 from common.insight.processes import Presence
 from common.metrics.metering import Metering
 from frontend import request_ids
@@ -28,6 +31,11 @@ from frontend.services import Services
 
 # Seconds that the loop may take to come round, before the process counts as stuck.
 _ROUND = 5.0
+_NO_CONSOLE = Reply(
+    b"the console does not run now; `entrepot serve` starts it again within seconds, its log says why\n",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "text/plain",
+)
 # Of the time to drain, what is kept for the process to end.
 _ENDING = 0.5
 
@@ -49,7 +57,9 @@ class Operations:
         self._presence = Presence(services.layout, "frontend")
         self._metering = Metering(config, "frontend")
         self._lag = LoopLag()
-        self._tell_desk = services.desk.tell_metrics
+        self._desk, self._tails = services.desk, services.tails
+        debug = config.http.debug
+        self._console = debug.console.socket if debug.console.enabled else ""
         self._deadline: float | None = None
 
     def around(self, app: Any) -> Any:
@@ -75,15 +85,25 @@ class Operations:
             self._notifier.start()
         if self._metering.enabled:
             self._lag.start()
-        self._metering.start(self._broker, self._lag.tell, self._tell_desk)
+        self._metering.start(
+            self._broker, self._lag.tell, self._desk.tell_metrics, waiting=self._waiting
+        )
         self._probes.start(
             self._broker,
             needs_broker=False,
             lives=lambda: _turns(loop),
             pages=self._metering.pages,
+            beyond=self._pass_on if self._console else None,
+            absent=_NO_CONSOLE if self._console else NOT_FOUND,
         )
         if not self._config.maintenance.readonly.enabled:
             self._presence.begin()
+
+    def _waiting(self) -> Counter[str]:
+        return +(self._desk.waiting() + self._tails.waiting())
+
+    def _pass_on(self, connection: socket.socket) -> bool:
+        return hand_over(self._console, connection)
 
     def drain(self) -> None:
         """The process is to end when it has answered what it answers now."""

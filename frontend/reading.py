@@ -29,6 +29,8 @@ def is_cached(fd: int, size: int, offset: int) -> bool:
 
     The first and the last byte tell of the pages between: they were read or written together.
     """
+    if not size:
+        return True
     try:
         for position in (offset + size - 1, offset):
             os.preadv(fd, _PROBE, position, os.RWF_NOWAIT)

@@ -19,7 +19,7 @@ class ReadOnlyDesk(Desk):
 
     async def fulfil(self, job: Job, look: Look[_T], patience: float) -> _T:  # noqa: ARG002 - Desk's
         """What is there already; raises UpstreamError (503) where it is not."""
-        found = look(None)
+        found = await look(None)
         if found is None:
             raise UpstreamError(
                 "read-only for maintenance: only what is stored is served",

@@ -60,7 +60,7 @@ class Referrers:
             return _NONE, False
         heard_before = known.heard if known is not None else 0.0
 
-        def look(done: FillCommitted | None) -> Listed | None:
+        async def look(done: FillCommitted | None) -> Listed | None:
             listed = self._services.referrer_lists.read(source.stored, subject)
             if listed is None:
                 return None if done is None else _NONE

@@ -10,6 +10,7 @@ from common.paths import Layout
 from common.referrers import ReferrerLists
 from common.tags import TagLists, Tags
 from frontend.ahead import Ahead
+from frontend.contents import Contents
 from frontend.desk import Desk
 from frontend.memory import Refusals
 from frontend.naming import Naming
@@ -32,6 +33,7 @@ class Services:
     terms: dict[str, Terms]
     layout: Layout
     blobs: FileBlobStore
+    contents: Contents
     links: Links
     tags: Tags
     tag_lists: TagLists

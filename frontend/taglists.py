@@ -58,7 +58,7 @@ class TagLists:
             return known, False
         heard_before = known.heard if known is not None else 0.0
 
-        def look(done: FillCommitted | None) -> TagList | None:
+        async def look(done: FillCommitted | None) -> TagList | None:
             heard = self._heard(source, after)
             if heard is None or (done is None and heard.heard == heard_before):
                 return None

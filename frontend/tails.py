@@ -11,6 +11,8 @@ failed. Events make it look at once. What it tells its streams:
 
 import asyncio
 import os
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 from common import logs
@@ -65,6 +67,7 @@ class Tail:
         self._epoch = epoch
         self._fill = Fill(parts.layout, job.digest)
         self._failure_heard = False
+        self._is_asked_for = False
         loop = asyncio.get_running_loop()
         self._hint = asyncio.Event()
         self._news: asyncio.Future[None] = loop.create_future()
@@ -96,6 +99,7 @@ class Tail:
         loop = asyncio.get_running_loop()
         pause, looked = _SHORTEST, 0.0
         while not self.ended and not self._is_forgotten(loop.time()):
+            self._ask_for_it()
             grew = self._look_at_spool(loop.time())
             pause = _SHORTEST if grew else min(pause * 1.5, _LONGEST)
             if self._hint.is_set() or loop.time() - looked > _FOLDER:
@@ -103,6 +107,13 @@ class Tail:
                 looked = loop.time()
                 await self._look_at_folder(looked)
             await self._rest(pause)
+
+    def _ask_for_it(self) -> None:
+        """Once there are streams: a fill that was begun ahead of clients hurries when one waits."""
+        if self.streams and not self._is_asked_for:
+            self._is_asked_for = True
+            with suppress(OSError):
+                self._fill.end_ahead()
 
     async def _rest(self, pause: float) -> None:
         if not self.ended:
@@ -160,6 +171,7 @@ class Tail:
         if file is None:  # gone since: the next look will find what it became
             return
         self.file, self._epoch, self.readable = file, started.epoch, 0
+        self._is_asked_for = False  # by whoever began anew
         self._grew_at = now
         self._look_at_spool(now)
 
@@ -210,6 +222,11 @@ class Tails:
             return None
         file = open_spool(started)
         return None if file is None else self._follow(job, started, file)
+
+    def waiting(self) -> Counter[str]:
+        """How many responses follow a digest; on any thread."""
+        followed = list(self._tails.items())
+        return Counter({digest: tail.streams for digest, (tail, _) in followed})
 
     def _follow(self, job: FetchBlob, started: Started, file: OpenBlob) -> Tail:
         tail = Tail(self._parts, job, started.size or 0, started.epoch, file)

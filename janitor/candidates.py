@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from common.blobstore import FileBlobStore
 from common.digest import Digest
-from common.links import Links
 from common.messages import Kind
 from common.paths import Layout
 from common.reference import RepositoryName, Tag
@@ -20,6 +19,7 @@ from common.tags import Tags
 from janitor import walk
 from janitor.contents import contents
 from janitor.pace import Pace
+from janitor.uses import Uses
 
 # So many are kept in memory (some 10 MB). What is older than the newest of them is among them,
 # so that they can be used up in their order for as long as they last.
@@ -44,10 +44,10 @@ class Candidate(NamedTuple):
 class Candidates:
     """Finds them in one storage folder."""
 
-    def __init__(self, layout: Layout, links: Links, tags: Tags, blobs: FileBlobStore) -> None:
+    def __init__(self, layout: Layout, uses: Uses, tags: Tags, blobs: FileBlobStore) -> None:
         """Look at what is handed in."""
         self._layout = layout
-        self._links = links
+        self._uses = uses
         self._tags = tags
         self._blobs = blobs
 
@@ -64,7 +64,7 @@ class Candidates:
             needed: dict[Digest, float] = {}
             for kind, digest in walk.links(self._layout, repository, (Kind.MANIFEST, Kind.LAYER)):
                 pace.step()
-                used = self._links.last_use(kind, repository, digest)
+                used = self._uses.of_link(kind, repository, digest)
                 if used is None:
                     continue
                 if kind is Kind.LAYER:

@@ -15,6 +15,7 @@ from common.messages import ExpireLink, ExpireTag, Expiry
 from common.metrics.catalogue import EXPIRATIONS
 from common.tags import Tags
 from janitor.alarms import Alarms
+from janitor.armed import Armed
 from janitor.lifetimes import Lifetimes
 from janitor.vacuum import Vacuum
 
@@ -102,6 +103,7 @@ class ExpiryHandler:
         """Settle by `expiries`, look again by `alarms`."""
         self._expiries = expiries
         self._alarms = alarms
+        self._armed = Armed()
 
     def __call__(self, delivery: Delivery) -> None:
         """Settle the message; acknowledge it once the next look, if any, is queued for sure.
@@ -115,10 +117,19 @@ class ExpiryHandler:
             return
         with structlog.contextvars.bound_contextvars(**_asked(message)):
             again = self._expiries.settle(message)
-            if again is None or self._alarms.arm(message, again):
+            if again is None or self._arm(message, again):
                 delivery.ack()
             else:
                 delivery.retry(_RETRY)
+
+    def _arm(self, message: Expiry, delay: float) -> bool:
+        """Whether an event of this key is on its way for sure."""
+        if not self._armed.claim(message.key, delay):
+            return True
+        is_queued = self._alarms.arm(message, delay)
+        if not is_queued:
+            self._armed.forget(message.key)
+        return is_queued
 
 
 def _asked(message: Expiry) -> dict[str, str]:

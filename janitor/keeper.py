@@ -25,6 +25,7 @@ from janitor.ranking import Ranking
 from janitor.survey import Survey
 from janitor.trash import Trash
 from janitor.usage import Usage
+from janitor.uses import Uses
 from janitor.vacuum import Vacuum
 
 # Seconds. What was used only just counts as in flight: a client may have been told of it, and be
@@ -62,7 +63,8 @@ class Keeper:
             ranking,
             just_used=_JUST_USED if on_one_machine else _JUST_USED_ELSEWHERE,
         )
-        candidates = Candidates(self.layout, self.links, self.tags, self.blobs)
+        uses = Uses(self.links, self.tags, self.claims.now)
+        candidates = Candidates(self.layout, uses, self.tags, self.blobs)
         survey = Survey(self.usage, candidates, ranking, stop)
         arrivals = Arrivals(self.usage, ranking, self.links, self.tags, self.blobs)
         limit = SizeLimit(

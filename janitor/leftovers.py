@@ -10,6 +10,7 @@ from common.durable import remove_empty_folders, remove_file
 from common.fills import Fill
 from common.paths import Layout
 from janitor import walk
+from janitor.hollow import EmptyFolders
 from janitor.pace import Pace
 
 _log = logs.get(__name__)
@@ -27,22 +28,24 @@ class Leftovers:
         self._layout = layout
         self._claims = claims
         self._list_life = list_life
+        self._empty = EmptyFolders(claims.now)
 
     def clear(self, pace: Pace) -> None:
         """Remove what nobody works on and nobody has touched for a day."""
-        for digest in walk.digests(self._layout.fills):
+        layout = self._layout
+        for digest in walk.digests(layout.fills, self._empty.below(layout.fills)):
             pace.step()
-            fill = Fill(self._layout, digest)
-            self._clear_work(fill.folder, self._layout.fills, fill.clear)
-        for prefix in walk.entries(self._layout.claims):
-            for work in walk.entries(prefix.path):
+            fill = Fill(layout, digest)
+            self._clear_work(fill.folder, layout.fills, fill.clear)
+        for prefix in walk.entries(layout.claims):
+            for work in walk.entries(prefix.path, self._empty.below(layout.claims)):
                 pace.step()
-                self._clear_work(work.path, self._layout.claims, lambda: None)
-        for file in walk.entries(self._layout.temporary):
+                self._clear_work(work.path, layout.claims, lambda: None)
+        for file in walk.entries(layout.temporary):
             pace.step()
             self._remove_older(file, _ABANDONED_AFTER)
         if self._list_life is not None:
-            for folder in (self._layout.tag_lists, self._layout.referrer_lists):
+            for folder in (layout.tag_lists, layout.referrer_lists):
                 self._clear_lists(folder, pace, self._list_life)
 
     def _clear_work(self, folder: str, top: str, clear: Callable[[], None]) -> None:

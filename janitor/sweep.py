@@ -14,16 +14,18 @@ from common.digest import Digest
 from common.messages import ExpireLink, ExpireTag, Expiry, Kind
 from common.metrics.catalogue import SWEEP_SECONDS, SWEPT
 from common.paths import Layout
-from common.reference import Tag
+from common.reference import RepositoryName, Tag
 from common.source import Source
 from common.tags import Tags
 from janitor import walk
 from janitor.adoption import Adoption
 from janitor.alarms import Alarms
 from janitor.expiry import Expiries
+from janitor.hollow import EmptyFolders
 from janitor.lifetimes import Lifetimes
 from janitor.loose import LooseEnds
 from janitor.pace import Pace
+from janitor.uses import Uses
 from janitor.vacuum import Vacuum
 
 _log = logs.get(__name__)
@@ -49,6 +51,7 @@ class Sweep:
         claims: Claims,
         vacuum: Vacuum,
         adoption: Adoption,
+        uses: Uses,
         expiries: Expiries,
         lifetimes: Lifetimes,
         alarms: Alarms,
@@ -61,6 +64,8 @@ class Sweep:
         self._claims = claims
         self._vacuum = vacuum
         self._adoption = adoption
+        self._uses = uses
+        self._empty = EmptyFolders(claims.now)
         self._expiries = expiries
         self._lifetimes = lifetimes
         self._alarms = alarms
@@ -77,9 +82,7 @@ class Sweep:
         self._walk_repositories(pace, tally)
         self._adoption.record(begun, self._lifetimes.configured)
         self._walk_blobs(pace, tally)
-        for digest in walk.digests(self._layout.reference_index):
-            pace.step()
-            self._vacuum.forget_stale_references(digest)
+        self._walk_references(pace)
         SWEPT.of().set(round(time.time(), 1))
         SWEEP_SECONDS.of().set(round(time.monotonic() - started, 3))
         _log.info("sweep finished", links=tally.links, adopted=tally.adopted, orphans=tally.orphans)
@@ -87,18 +90,30 @@ class Sweep:
     def _walk_repositories(self, pace: Pace, tally: _Tally) -> None:
         is_first = self._adoption.last_walk() is None
         before = self._adoption.last_lives()
-        for repository in walk.repositories(self._layout):
+        on_empty = self._empty.below(self._layout.repositories)
+        for repository in walk.repositories(self._layout, on_empty):
             source = self._lifetimes.source(repository)
             is_shorter = self._lifetimes.is_shorter(source.upstream, before)
-            for kind, digest in walk.links(self._layout, repository):
+            for kind, digest in walk.links(self._layout, repository, on_empty=on_empty):
                 pace.step()
                 tally.links += 1
                 tally.adopted += self._visit_link(source, kind, digest, is_shorter=is_shorter)
             for tag in self._tags.names(repository):
                 pace.step()
                 self._visit_tag(source, tag, is_first=is_first, is_shorter=is_shorter)
+            self._remove_empty(repository, pace)
+
+    def _remove_empty(self, repository: RepositoryName, pace: Pace) -> None:
+        """What is empty where no link is looked for; in `tags` there are few."""
+        layout, top = self._layout, self._layout.repositories
+        self._empty.remove_any(layout.tags(repository), pace, up_to=top)
+        for folder in (layout.manifests(repository), layout.uploads(repository)):
+            next(walk.entries(folder, self._empty.below(top)), None)
 
     def _visit_link(self, source: Source, kind: Kind, digest: Digest, *, is_shorter: bool) -> bool:
+        if self._uses.of_link(kind, source.stored, digest) is None:
+            folder = os.path.dirname(self._layout.link(kind, source.stored, digest))
+            self._empty.remove(folder, up_to=self._layout.repositories)
         message = ExpireLink(source=source, digest=digest, kind=kind)
         if self._adoption.take_in(kind, source.stored, digest):
             self._arm_new(message)
@@ -108,6 +123,7 @@ class Sweep:
         return False
 
     def _visit_tag(self, source: Source, tag: Tag, *, is_first: bool, is_shorter: bool) -> None:
+        self._uses.of_tag(source.stored, tag)
         message = ExpireTag(source=source, tag=tag)
         if self._loose.drop_tag(source.stored, tag):
             return
@@ -134,18 +150,30 @@ class Sweep:
             self._alarms.arm(message, ttl)
 
     def _walk_blobs(self, pace: Pace, tally: _Tally) -> None:
-        for digest in walk.digests(self._layout.blobs):
+        top = self._layout.registry
+        for digest in walk.digests(self._layout.blobs, self._empty.below(top)):
             pace.step()
-            if self._is_settled(digest):
+            age = self._age(digest)
+            if age is None:
+                self._empty.remove(self._layout.blob_folder(digest), up_to=top)
+            # Old enough to have got its link, if it was to get one.
+            elif age >= self._grace:
                 tally.orphans += self._vacuum.condemn_unreferenced(digest)
 
-    def _is_settled(self, digest: Digest) -> bool:
-        """Whether the blob is old enough to have got its link, if it was to get one.
+    def _age(self, digest: Digest) -> float | None:
+        """Seconds since the blob's rename into place, by ctime, however long it took to arrive.
 
-        By ctime: the time of its rename into place, however long it took to arrive.
+        None: there is none. Sealed since then, it is younger, which only puts it off.
         """
         try:
             arrived = os.stat(self._layout.blob(digest)).st_ctime
         except FileNotFoundError:
-            return False
-        return self._claims.now() - arrived >= self._grace
+            return None
+        return self._claims.now() - arrived
+
+    def _walk_references(self, pace: Pace) -> None:
+        top = self._layout.reference_index
+        for digest in walk.digests(top, self._empty.below(top)):
+            pace.step()
+            if not self._vacuum.forget_stale_references(digest):
+                self._empty.remove(self._layout.references(digest), up_to=top)

@@ -8,6 +8,7 @@ other way round would be too late.
 
 import os
 import threading
+from collections import OrderedDict
 from contextlib import suppress
 
 from common.claims import Claims
@@ -18,8 +19,11 @@ from common.paths import Layout
 from janitor import walk
 from janitor.pace import Pace
 
-# Blobs remembered since the last walk, so that none is counted twice.
-_MOST_NEW = 100_000
+# Seconds. A blob written longer ago than this, when a walk began, had its name by then.
+_WRITING = 600.0
+
+# Young blobs that are remembered as counted. One that is forgotten may be counted twice.
+_MOST_KNOWN = 100_000
 
 
 class Usage:
@@ -32,9 +36,10 @@ class Usage:
         self._lock = threading.Lock()
         self._blobs: int | None = None
         self._trash = 0
-        # Blobs that came since the walk began: it counts by time of arrival, and leaves them to us.
-        self._new: dict[Digest, float] = {}
-        self._since = 0.0
+        # Blobs that the walk and events may both tell of: those written after `_young`. Which of
+        # the two was first cannot be told by a clock, and not at all by ctime: a seal changes it.
+        self._known: OrderedDict[Digest, None] = OrderedDict()
+        self._young = 0.0
         self._arrived = 0
 
     @property
@@ -67,15 +72,15 @@ class Usage:
     def count(self, pace: Pace) -> None:
         """Walk all blobs and the trash."""
         with self._lock:
-            self._since = begun = self._claims.now()
-            self._new, self._arrived = {}, 0
+            self._young = self._claims.now() - _WRITING
+            self._known.clear()
+            self._arrived = 0
         trash = sum(self._in_trash(entry, pace) for entry in walk.entries(self._layout.trash))
-        blobs = sum(
-            self._before(digest, begun, pace) for digest in walk.digests(self._layout.blobs)
-        )
+        with self._lock:
+            self._trash = trash
+        blobs = sum(self._walked(digest, pace) for digest in walk.digests(self._layout.blobs))
         with self._lock:
             self._blobs = blobs + self._arrived
-            self._trash = trash
 
     def _in_trash(self, entry: os.DirEntry[str], pace: Pace) -> int:
         pace.step()
@@ -84,23 +89,23 @@ class Usage:
         except FileNotFoundError:
             return 0
 
-    def _before(self, digest: Digest, begun: float, pace: Pace) -> int:
+    def _walked(self, digest: Digest, pace: Pace) -> int:
         pace.step()
         found = self._look(digest)
-        return 0 if found is None or found.st_ctime >= begun else occupied(found)
+        with self._lock:
+            if found is None or digest in self._known:
+                return 0
+            if found.st_mtime >= self._young:
+                self._know(digest)
+            return occupied(found)
 
     def arrived(self, digest: Digest) -> bool:
         """Whether a blob has come of which we did not know; told again, it changes nothing."""
         found = self._look(digest)
         with self._lock:
-            # By ctime: when it was renamed into place.
-            if found is None or found.st_ctime < self._since:
+            if found is None or found.st_mtime < self._young or digest in self._known:
                 return False
-            if self._new.get(digest) == found.st_ctime:
-                return False
-            if len(self._new) >= _MOST_NEW:
-                self._new.clear()
-            self._new[digest] = found.st_ctime
+            self._know(digest)
             self._add(occupied(found))
             return True
 
@@ -109,23 +114,31 @@ class Usage:
         with suppress(FileNotFoundError):
             size = occupied(os.stat(path))
             with self._lock:
-                self._new.pop(digest, None)
                 self._trash += size
                 if self._blobs is not None:
                     self._blobs -= size
+                # An old one may still be before the walk that runs, or behind it: too high then.
+                if digest in self._known:
+                    del self._known[digest]
+                    self._arrived -= size
 
     def reprieved(self, digest: Digest) -> None:
         """A blob has come back from the trash."""
         if (found := self._look(digest)) is not None:
             with self._lock:
                 self._trash = max(0, self._trash - occupied(found))
-                self._new[digest] = found.st_ctime
+                self._know(digest)
                 self._add(occupied(found))
 
     def removed(self, size: int) -> None:
         """So many bytes are gone from the trash."""
         with self._lock:
             self._trash = max(0, self._trash - size)
+
+    def _know(self, digest: Digest) -> None:
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.popitem(last=False)
+        self._known[digest] = None
 
     def _add(self, size: int) -> None:
         self._arrived += size

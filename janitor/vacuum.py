@@ -120,17 +120,20 @@ class Vacuum:
         with self._lock:
             return any(self._living_references(digest))
 
-    def forget_stale_references(self, digest: Digest) -> None:
-        """Drop every reference left over from a crash, those beside a wanted one too."""
+    def forget_stale_references(self, digest: Digest) -> bool:
+        """Drop every reference left over from a crash, those beside a wanted one too.
+
+        Whether there are others.
+        """
         with self._lock:
-            for _ in self._living_references(digest):
-                pass
+            return sum(1 for _ in self._living_references(digest)) > 0
 
     def _living_references(self, digest: Digest) -> Iterator[Reference]:
         now = self._claims.now()
         for reference, announced in self._links.references(digest):
             linked = self._links.has(reference.kind, reference.repository, digest)
-            if linked or now - announced < self._grace:
+            # Announced in the future: the clock was set back.
+            if linked or abs(now - announced) < self._grace:
                 yield reference
             else:
                 self._links.forget(reference.kind, reference.repository, digest)

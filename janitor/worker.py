@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 from common.blobstore import FileBlobStore
 from common.broker import Broker
@@ -19,6 +20,7 @@ from janitor.leftovers import Leftovers
 from janitor.lifetimes import Lifetimes
 from janitor.limit import Limits
 from janitor.loose import LooseEnds
+from janitor.pace import Interrupted, Pace
 from janitor.periodic import Periodic
 from janitor.room import Room
 from janitor.scrub import Scrub
@@ -27,6 +29,7 @@ from janitor.sweeper import Sweeper
 from janitor.trash import Trash
 from janitor.uploads import Uploads
 from janitor.usage import Usage
+from janitor.uses import Uses
 from janitor.vacuum import Vacuum
 
 # Each is some file operations: more at once would only stand in the clients' way.
@@ -80,6 +83,7 @@ class Janitor:
                 claims=claims,
                 vacuum=vacuum,
                 adoption=adoption,
+                uses=Uses(links, tags, claims.now),
                 expiries=expiries,
                 lifetimes=lifetimes,
                 alarms=alarms,
@@ -133,5 +137,6 @@ class Janitor:
         self._claims.close()
 
     def _empty_trash(self) -> float:
-        self._trash.empty()
+        with suppress(Interrupted):
+            self._trash.empty(Pace(self._stop, lambda: None, float("inf")))
         return self._trash_interval

@@ -6,6 +6,7 @@ from bench.effort import Effort
 from bench.row import Row
 from bench.rows.bodies import bodies
 from bench.rows.cold_blob import cold_blobs
+from bench.rows.docker_pull import DockerPull
 from bench.rows.herd import Herd
 from bench.rows.hits import BlobHit, DigestHit, TagHit
 from bench.rows.slow_readers import SlowReaders
@@ -21,6 +22,6 @@ def scenes(effort: Effort) -> list[Sequence[Row]]:
         [DigestHit(effort), TagHit(effort), BlobHit(effort)],
         bodies(effort),
         [Herd(effort), *cold_blobs(effort)],
-        [SmallImages(effort), WholeImage(effort)],
+        [SmallImages(effort), WholeImage(effort), DockerPull(effort)],
         [SlowReaders(effort)],
     ]

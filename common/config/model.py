@@ -92,12 +92,32 @@ class Prometheus:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    """`http.debug.console`: pages for people, served there."""
+
+    enabled: bool = setting(leaves.boolean(), default=True)
+    htpasswd: str = setting(leaves.text("a path"), "")
+    """A file of accounts, as `auth.htpasswd` has: who has one may look, and change things. Empty:
+    all who reach the address may look, and change things where that is this machine's loopback."""
+    socket: str = setting(leaves.text("a path"), "")
+    """Where frontends of one machine that are started apart pass on whoever asks them for a page
+    of the console, and where the console takes them. Empty: the console has `addr` to itself.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Debug:
     """`http.debug`: a second listener, for those who watch over a process."""
 
     addr: str = setting(leaves.text("host:port"), "")
     """`host:port` or `:port`; empty: there is none."""
     prometheus: Prometheus = field(default_factory=Prometheus, metadata=shaped(section(Prometheus)))
+    console: Console = field(default_factory=Console, metadata=shaped(section(Console)))
+
+    @property
+    def has_console(self) -> bool:
+        """Whether there is to be a console."""
+        return bool(self.addr) and self.console.enabled
 
     @property
     def listen(self) -> tuple[str, int]:
@@ -171,6 +191,8 @@ class Upstream:
     """How requests choose it; empty for `proxy.remoteurl`, which answers when none is named."""
     remoteurl: str
     """Without a slash at the end."""
+    namespaces: tuple[str, ...] = ()
+    """What `ns` and the path prefix may call it beside its name and its host."""
     username: str = ""
     password: Secret = field(default_factory=Secret)
     usernamefile: str = ""

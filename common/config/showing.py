@@ -73,6 +73,7 @@ def _account(upstream: Upstream) -> dict[str, Any]:
     return _model(
         upstreams.Account(
             remoteurl=upstream.remoteurl,
+            namespaces=upstream.namespaces,
             username=upstream.username,
             password=upstream.password,
             usernamefile=upstream.usernamefile,

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from common.config import leaves
@@ -30,6 +30,7 @@ class Account:
     """What the default and the named upstreams have in common, as written."""
 
     remoteurl: str = setting(leaves.http_url("https://registry-1.docker.io", path=True), "")
+    namespaces: Sequence[str] = setting(ListOf(leaves.host()), ())
     username: str = setting(leaves.text(), "")
     password: Secret = field(default_factory=Secret, metadata=shaped(leaves.secret()))
     usernamefile: str = setting(leaves.text("a path"), "")
@@ -88,11 +89,29 @@ def assemble(written: Written, findings: Findings) -> Proxy:
                 ("proxy", name),
                 "not used without proxy.remoteurl; each of the upstreams has its own",
             )
-    for index, entry in enumerate(written.upstreams):
-        path = ("proxy", "upstreams", str(index))
+    for path, entry in _entries(written):
         if _is_right(entry, upstreams, findings, path):
             upstreams[entry.name] = _upstream(entry, entry.name, written)
+    _examine_namespaces(written, findings)
     return Proxy(upstreams)
+
+
+def _examine_namespaces(written: Written, findings: Findings) -> None:
+    taken = {entry.name for entry in written.upstreams}
+    accounts: list[tuple[tuple[str, ...], Account]] = [(("proxy",), written), *_entries(written)]
+    for path, account in accounts:
+        for index, namespace in enumerate(account.namespaces):
+            if namespace in taken:
+                findings.wrong(
+                    (*path, "namespaces", str(index)),
+                    f"expected what is one upstream's alone: {namespace} is taken",
+                )
+            taken.add(namespace)
+
+
+def _entries(written: Written) -> Iterator[tuple[tuple[str, ...], Named]]:
+    for index, entry in enumerate(written.upstreams):
+        yield ("proxy", "upstreams", str(index)), entry
 
 
 def _upstream(account: Account, name: str, general: Account) -> Upstream:
@@ -102,6 +121,7 @@ def _upstream(account: Account, name: str, general: Account) -> Upstream:
     return Upstream(
         name=name,
         remoteurl=account.remoteurl,
+        namespaces=tuple(account.namespaces),
         username=account.username,
         password=account.password,
         usernamefile=account.usernamefile,
@@ -149,7 +169,16 @@ def _is_right(
 
 def _of_one_upstream(written: Written) -> list[str]:
     """The keys that are written for the default upstream alone."""
-    names = ("username", "password", "usernamefile", "passwordfile", "exec", "allow", "deny")
+    names = (
+        "namespaces",
+        "username",
+        "password",
+        "usernamefile",
+        "passwordfile",
+        "exec",
+        "allow",
+        "deny",
+    )
     plain = Written()
     return [name for name in names if getattr(written, name) != getattr(plain, name)]
 

@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from common import logs
 from common.config import Config
-from common.debug.server import Page, Reply, Server, listen
+from common.debug.server import NOT_FOUND, Beyond, Page, Reply, Server, listen
 from common.errors import ConfigError, ConfigProblem
 from common.health import Monitor, Readiness, Watch, checks, monitor_of
 from common.health.readiness import Connected
@@ -54,8 +54,13 @@ class Probes:
         needs_broker: bool,
         lives: Callable[[], bool] = lambda: True,
         pages: Mapping[str, Page] | None = None,
+        beyond: Beyond | None = None,
+        absent: Reply = NOT_FOUND,
     ) -> None:
-        """Look, and answer; `lives` may take some seconds, `pages` are more of them, by path."""
+        """Look, and answer; `lives` may take some seconds, `pages` are more of them, by path.
+
+        `beyond` and `absent`: see Server.
+        """
         self.health.start()
         self.readiness.begin(broker, needs_broker=needs_broker)
         if self._listener is None:
@@ -66,7 +71,7 @@ class Probes:
             "/debug/ready": self._ready,
             "/debug/live": lambda: _verdict(holds=lives(), name="alive"),
         }
-        self._server = Server(self._listener, {**own, **(pages or {})})
+        self._server = Server(self._listener, {**own, **(pages or {})}, beyond, absent)
         self._server.start()
 
     def stop(self) -> None:

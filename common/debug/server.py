@@ -1,24 +1,30 @@
 """A small HTTP server on threads of its own, so that it answers while everything else is busy.
 
-It is bounded: sixteen requests at once, ten seconds for each; what comes beyond that is closed.
+It is bounded: sixteen requests at once, ten seconds for each; what comes beyond that is closed. It
+takes a hundred connections a second at most: a flood of them costs its process a few percent of a
+processor.
 """
 
 import json
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from common import logs
+from common.debug.handing import path_of
 
 _log = logs.get(__name__)
 
 _AT_ONCE = 16
 _SECONDS = 10.0
 _BACKLOG = 64
+# Seconds between two connections.
+_PAUSE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,13 @@ class Reply:
 
 Page = Callable[[], Reply]
 """Made anew for every request, on a thread of the server."""
+
+Beyond = Callable[[socket.socket], bool]
+"""Given a connection whose request, still unread, is for no page here; whether somebody else has it
+now, with a descriptor of their own. False: it is answered here.
+"""
+
+NOT_FOUND = Reply(b"404 page not found\n", 404, "text/plain")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -62,12 +75,23 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket, pages: Mapping[str, Page]) -> None:
-        """Take the open socket; it is closed with the server."""
+    def __init__(
+        self,
+        listener: socket.socket,
+        pages: Mapping[str, Page],
+        beyond: Beyond | None = None,
+        absent: Reply = NOT_FOUND,
+    ) -> None:
+        """Take the open socket; it is closed with the server.
+
+        What is not in `pages` is `beyond`'s, and answered with `absent` where it is not.
+        """
         super().__init__(listener.getsockname(), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.pages = pages
+        self.absent = absent
+        self._beyond = beyond
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="debug", daemon=True)
@@ -91,6 +115,7 @@ class Server(ThreadingHTTPServer):
             selector.register(self._woken, selectors.EVENT_READ)
             while all(key.fileobj is not self._woken for key, _ in selector.select()):
                 self._take()
+                time.sleep(_PAUSE)
 
     def _take(self) -> None:
         try:
@@ -113,9 +138,18 @@ class Server(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, and make room."""
         try:
-            super().process_request_thread(request, client_address)
+            if self._is_taken(request):
+                self.close_request(request)
+            else:
+                super().process_request_thread(request, client_address)
         finally:
             self._places.release()
+
+    def _is_taken(self, request: socket.socket) -> bool:
+        if self._beyond is None:
+            return False
+        path = path_of(request, _SECONDS)
+        return path is not None and path not in self.pages and self._beyond(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - theirs
         """A client that has gone is nothing to talk about."""
@@ -130,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         page = self.server.pages.get(self.path.partition("?")[0])
-        reply = self._ask(page) if page else Reply(b"404 page not found\n", 404, "text/plain")
+        reply = self._ask(page) if page else self.server.absent
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Content-Length", str(len(reply.body)))

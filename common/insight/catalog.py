@@ -4,8 +4,10 @@ Sizes are of what a repository links; a blob that several link counts in each of
 stored once.
 """
 
+import heapq
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -58,6 +60,32 @@ class TagFacts:
     confirmed: float
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A page of repositories; `last` is the last name looked at, where there may be more behind it.
+
+    `is_cut`: the time was over before the page was full.
+    """
+
+    found: tuple[RepositoryName, ...]
+    last: str
+    is_cut: bool
+
+
+def page_of(names: Iterable[RepositoryName], matching: str, *, limit: int, seconds: float) -> Names:
+    """Up to `limit` names that contain `matching`, of those looked at within `seconds`."""
+    deadline = time.monotonic() + seconds
+    found: list[RepositoryName] = []
+    for name in names:
+        if matching in name:
+            found.append(name)
+        if len(found) == limit:
+            return Names(tuple(found), name, is_cut=False)
+        if time.monotonic() >= deadline:
+            return Names(tuple(found), name, is_cut=True)
+    return Names(tuple(found), "", is_cut=False)
+
+
 class Catalog:
     """Looks into one storage folder; changes nothing, not even last uses."""
 
@@ -96,10 +124,13 @@ class Catalog:
             if (stored := self._tags.read(name, tag)) is not None
         ]
 
-    def manifests(self, name: RepositoryName, limit: int = 1000) -> list[ManifestFacts]:
-        """Up to `limit` of its manifests, in no order."""
-        found = walk.links(self._layout, name, (Kind.MANIFEST,))
-        return [self.manifest(name, digest) for _, digest in islice(found, limit)]
+    def manifests(
+        self, name: RepositoryName, limit: int = 1000, *, after: str = ""
+    ) -> list[ManifestFacts]:
+        """Up to `limit` of its manifests that follow the digest `after`, in order."""
+        linked = walk.links(self._layout, name, (Kind.MANIFEST,))
+        following = heapq.nsmallest(limit, (digest for _, digest in linked if digest > after))
+        return [self.manifest(name, digest) for digest in following]
 
     def manifest(self, name: RepositoryName, digest: Digest) -> ManifestFacts:
         """One of them, which may be gone by now."""

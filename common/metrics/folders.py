@@ -40,13 +40,15 @@ class Folder:
 
 
 @contextmanager
-def counted_together(config: Config) -> Iterator[Config]:
+def counted_together(config: Config, *, with_console: bool = False) -> Iterator[Config]:
     """The configuration, with a folder for metrics where one is needed and none is configured.
 
-    It is there until the end, unless the process is killed; then the next one removes it.
+    `with_console` says that there is a process that shows them. The folder is there until the end,
+    unless the process is killed; then the next one removes it.
     """
     debug = config.http.debug
-    if not (debug.addr and debug.prometheus.enabled) or debug.prometheus.folder:
+    is_needed = bool(debug.addr) and (debug.prometheus.enabled or with_console)
+    if not is_needed or debug.prometheus.folder:
         yield config
         return
     folder = Folder(_places(Layout(config.storage.rootdirectory).temporary))

@@ -2,6 +2,7 @@
 
     <folder>/<id>.lock      flock: held as long as the process of that id lives
     <folder>/<id>.json      what it last published, replaced by rename
+    <folder>/<id>.waiting   how many clients wait in it, by digest, while there are any
     <folder>/totals.json    what the dead have counted, and which of them are in it
     <folder>/lock           flock: whoever comes, or takes stock
 
@@ -22,7 +23,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -46,6 +48,7 @@ class Member:
         self._folder = folder
         self._id = f"{os.getpid()}-{secrets.token_hex(6)}"
         self._published = b""
+        self._waiting = False
         with _alone(folder):
             _take_stock(folder)
             # Alone, or others would take it for a dead one's in the moment before it is locked.
@@ -62,10 +65,27 @@ class Member:
             _replace(self._path("json"), body)
             self._published = body
 
+    def publish_waiting(self, waiting: Mapping[str, int]) -> None:
+        """Tell how many clients wait for what, by digest: no metric, whose labels are few."""
+        if waiting:
+            _replace(self._path("waiting"), json.dumps(waiting).encode())
+        elif self._waiting:
+            with suppress(FileNotFoundError):
+                os.remove(self._path("waiting"))
+        self._waiting = bool(waiting)
+
     def collect(self) -> Snapshot:
         """What all have counted, as published."""
         with _alone(self._folder):
             return merge(_take_stock(self._folder))
+
+    def collect_waiting(self) -> Counter[str]:
+        """How many clients wait for what in all processes that live, by digest."""
+        waiting: Counter[str] = Counter()
+        with _alone(self._folder):
+            for member in _members(self._folder)[0]:
+                waiting.update(_read(os.path.join(self._folder, f"{member}.waiting")) or {})
+        return waiting
 
     def leave(self) -> None:
         """Go; what was published counts on."""
@@ -133,7 +153,7 @@ def _lives(path: str) -> bool:
 
 def _remove(folder: str, member: str) -> None:
     # The lock last: by it the rest is found.
-    for ending in ("new", "json", "lock"):
+    for ending in ("new", "waiting", "json", "lock"):
         with suppress(FileNotFoundError):
             os.remove(os.path.join(folder, f"{member}.{ending}"))
 
@@ -163,7 +183,7 @@ def _read(path: str) -> Any:
 
 def _replace(path: str, body: bytes) -> None:
     # No sync: it is memory, or may as well be, and a machine that went down counts anew.
-    new = f"{path.removesuffix('.json')}.new"
+    new = f"{os.path.splitext(path)[0]}.new"
     with open(new, "wb") as file:
         file.write(body)
     os.replace(new, path)

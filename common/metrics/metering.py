@@ -1,6 +1,7 @@
 """One process's metrics, told to whoever asks it, and to the processes beside it."""
 
 import threading
+from collections.abc import Callable, Mapping
 
 from common import logs
 from common.config import Config
@@ -23,7 +24,7 @@ _INTERVAL = 1.0
 class Metering:
     """Of the process of one role; nothing runs before `start`.
 
-    Where metrics are not enabled nothing ever runs: what is counted is counted in vain.
+    Where nobody is told nothing ever runs: what is counted is counted in vain.
     """
 
     def __init__(self, config: Config, role: str) -> None:
@@ -31,24 +32,31 @@ class Metering:
         self._role = role
         self._upstreams = tuple(config.proxy.upstreams)
         self._member: Member | None = None
+        self._waiting: Callable[[], Mapping[str, int]] = dict
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody may ask."""
-        return self._settings.enabled
+        """Whether anybody is told: who asks, or the processes beside this one."""
+        return self._settings.enabled or bool(self._settings.folder)
 
     @property
     def pages(self) -> dict[str, Page]:
         """For the debug server, by path."""
-        return {self._settings.path: self._page} if self.enabled else {}
+        return {self._settings.path: self._page} if self._settings.enabled else {}
 
-    def start(self, broker: Connected, *probes: Probe) -> None:
-        """Begin; in the process itself, after the last fork. `probes` set gauges when it matters."""
+    def start(
+        self, broker: Connected, *probes: Probe, waiting: Callable[[], Mapping[str, int]] = dict
+    ) -> None:
+        """Begin; in the process itself, after the last fork. `probes` set gauges when it matters.
+
+        `waiting` says how many clients wait for what, by digest; asked once a second.
+        """
         if not self.enabled:
             return
+        self._waiting = waiting
         prime(self._role, self._upstreams)
         connected = CONNECTED.of(self._role)
         own = (watch_process(self._role), lambda: connected.set(broker.connected))
@@ -87,11 +95,21 @@ class Metering:
             if self._member is None:
                 self._member = Member(self._settings.folder)
             self._member.publish(REGISTRY.snapshot())
+            self._member.publish_waiting(self._waiting())
 
     def _page(self) -> Reply:
-        return Reply(render(as_distribution(self._collect())), content_type=CONTENT_TYPE)
+        return Reply(render(as_distribution(self.collect())), content_type=CONTENT_TYPE)
 
-    def _collect(self) -> Snapshot:
+    def collect_waiting(self) -> Mapping[str, int]:
+        """How many clients wait for what on this machine, by digest; raises OSError and Busy."""
+        with self._lock:
+            return self._waiting() if self._member is None else self._member.collect_waiting()
+
+    def collect(self) -> Snapshot:
+        """What all processes of this machine say; of this one alone where there is no folder.
+
+        Raises OSError and Busy.
+        """
         if not self._settings.folder:
             return merge([REGISTRY.snapshot()])
         # First published, then told: what somebody has seen must not be lost with us.

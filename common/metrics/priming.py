@@ -35,6 +35,7 @@ _WORDS: Mapping[str, Sequence[tuple[Metric, tuple[Sequence[str], ...]]]] = {
         (metrics.DEAD_LETTERS, (_QUEUES,)),
         (metrics.DAMAGED, ()),
     ),
+    "console": (),
     "janitor": (
         (metrics.EXPIRATIONS, (("layer", "manifest", "tag"),)),
         (metrics.EVICTIONS, (("layer", "manifest"),)),

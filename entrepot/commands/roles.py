@@ -1,4 +1,4 @@
-"""`entrepot serve`, `frontend`, `fetcher`, `janitor`: the processes."""
+"""`entrepot serve`, `frontend`, `fetcher`, `janitor`, `console`: the processes."""
 
 import argparse
 
@@ -28,6 +28,13 @@ def _fetcher(arguments: argparse.Namespace) -> int:
 def _janitor(arguments: argparse.Namespace) -> int:
     config = config_of_role(arguments)
     from janitor import main as role  # noqa: PLC0415
+
+    return role.run(config)
+
+
+def _console(arguments: argparse.Namespace) -> int:
+    config = config_of_role(arguments)
+    from entrepot.console import main as role  # noqa: PLC0415
 
     return role.run(config)
 
@@ -62,5 +69,14 @@ COMMANDS = (
         _janitor,
         ("entrepot janitor /etc/entrepot/config.yml",),
         add_config,
+    ),
+    Command(
+        "console",
+        "run the console: pages for people at http.debug.addr",
+        _console,
+        ("entrepot console /etc/entrepot/config.yml",),
+        add_config,
+        "Run the console: pages that show what is under way and what is cached, at http.debug.addr."
+        " `serve` runs it too, where that is set",
     ),
 )

@@ -37,7 +37,7 @@ class Hashing:
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, _matches, password, hashed)
+            return await loop.run_in_executor(self._pool, is_of, password, hashed)
         finally:
             self._waiting -= 1
 
@@ -48,7 +48,8 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
-def _matches(password: bytes, hashed: bytes) -> bool:
+def is_of(password: bytes, hashed: bytes) -> bool:
+    """Whether a hash is of this password, found out here and now."""
     try:
         return bcrypt.checkpw(password[:_MOST_BYTES], hashed)
     except ValueError:  # a password with a NUL byte, in some versions

@@ -1,8 +1,6 @@
 """`auth.htpasswd`: a name and a password (RFC 7617), held against a file of bcrypt hashes."""
 
 import asyncio
-import base64
-import binascii
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from frontend.auth.access import Access, CannotTell, Refused, TooManyAttempts
 from frontend.auth.attempts import Attempts
 from frontend.auth.challenge import basic
 from frontend.auth.hashing import Crowded, Hashing
-from frontend.auth.passwords import PasswordFile, Users
+from frontend.auth.passwords import PasswordFile, Users, credentials_in
 from frontend.auth.remembering import Memory
 from frontend.callers import Callers
 
@@ -72,7 +70,7 @@ class HtpasswdScheme:
         return users
 
     async def _find(self, key: bytes, authorization: str, users: Users) -> _Finding:
-        credentials = _credentials(authorization)
+        credentials = credentials_in(authorization)
         if credentials is None:
             raise Refused(self._challenge)
         # A client opens a connection per layer, each with the same password: found out once.
@@ -112,15 +110,3 @@ class HtpasswdScheme:
         if version == self._version:
             self._memory.note(key, finding, time.monotonic() + _REMEMBERED)
         return finding
-
-
-def _credentials(authorization: str) -> tuple[bytes, bytes] | None:
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        decoded = base64.b64decode(encoded.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    user, colon, password = decoded.partition(b":")
-    return (user, password) if colon else None

@@ -1,5 +1,7 @@
 """The htpasswd file: names, and what bcrypt made of their passwords."""
 
+import base64
+import binascii
 import os
 import re
 import time
@@ -44,10 +46,11 @@ class Users:
 class PasswordFile:
     """Reads the file when it has changed; `version` then grows."""
 
-    def __init__(self, path: str) -> None:
-        """Nothing is read yet."""
+    def __init__(self, path: str, key: str = _KEY) -> None:
+        """Nothing is read yet; `key` is the setting that names the file."""
         self.version = 0
         self._path = path
+        self._key = key
         self._users: Users | None = None
         self._stamp: Stamp | None = None
         self._look_at = 0.0
@@ -70,7 +73,7 @@ class PasswordFile:
         self.version += 1
         self._stamp = stamp
         try:
-            self._users = read(self._path)
+            self._users = read(self._path, self._key)
         except ConfigError as error:
             self._users = None
             self._stamp = None  # looked at again in a second, as it may be in the midst of a change
@@ -81,20 +84,33 @@ class PasswordFile:
                 _log.warning("users whose hash is not bcrypt's", lines=self._users.odd_lines)
 
 
-def read(path: str) -> Users:
+def read(path: str, key: str = _KEY) -> Users:
     """The users in a file; raises ConfigError, which quotes nothing from it."""
     try:
         with open(path, "rb") as file:
             lines = file.read().splitlines()
     except OSError as error:
         reason = error.strerror or "cannot be read"
-        raise _wrong(path, f"expected a file made by htpasswd -B: {reason}") from None
+        raise _wrong(path, key, f"expected a file made by htpasswd -B: {reason}") from None
     entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     entries = [(number, line) for number, line in entries if line and not line.startswith(b"#")]
     for number, line in entries:
         if b":" not in line:
-            raise _wrong(f"{path}:{number}", "expected user:hash")
+            raise _wrong(f"{path}:{number}", key, "expected user:hash")
     return _users([(number, line.partition(b":")) for number, line in entries])
+
+
+def credentials_in(authorization: str) -> tuple[bytes, bytes] | None:
+    """Name and password in a header Authorization (RFC 7617); None where they are not."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    user, colon, password = decoded.partition(b":")
+    return (user, password) if colon else None
 
 
 def _users(entries: list[tuple[int, tuple[bytes, bytes, bytes]]]) -> Users:
@@ -115,5 +131,5 @@ def _stamp(path: str) -> Stamp | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _wrong(source: str, expected: str) -> ConfigError:
-    return ConfigError([ConfigProblem(source, _KEY, expected)])
+def _wrong(source: str, key: str, expected: str) -> ConfigError:
+    return ConfigError([ConfigProblem(source, key, expected)])

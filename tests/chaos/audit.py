@@ -80,22 +80,33 @@ class Storage:
         return [path for path in self._work() if not self._is_in_use(path)]
 
     def age(self, seconds: float) -> int:
-        """Make the leftovers, and the folders they lie in, older; how many."""
+        """Make the leftovers, the folders they lie in, and empty ones older; how many leftovers."""
         then = time.time() - seconds
         leftovers = self.leftovers()
-        for path in leftovers:
+        for path in [*leftovers, *self._empty()]:
             for aged in (path, os.path.dirname(path)):
                 with suppress(FileNotFoundError):
                     os.utime(aged, (then, then))
         return len(leftovers)
 
     def overdue(self) -> list[str]:
-        """Leftovers older than their bound."""
-        return [path for path in self._work() if _age(path) > BOUND]
+        """Leftovers, and empty folders, older than their bound."""
+        return [path for path in (*self._work(), *self._empty()) if _age(path) > BOUND]
 
     def _work(self) -> Iterator[str]:
         for tree in (self._layout.fills, self._layout.claims, self._layout.temporary):
             yield from _files(tree)
+
+    def _empty(self) -> list[str]:
+        """Folders of the trees with nothing in them."""
+        layout = self._layout
+        trees = (layout.registry, layout.fills, layout.claims, layout.reference_index)
+        return [
+            folder
+            for tree in trees
+            for folder, inner, names in os.walk(tree)
+            if folder != tree and not inner and not names
+        ]
 
     def _is_in_use(self, path: str) -> bool:
         """Whether a process that lives has a claim on it, or uses it as its clock."""

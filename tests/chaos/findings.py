@@ -104,7 +104,7 @@ class Findings:
             "a life later nothing is left", holds=not remains, figures=str(remains or "nothing")
         )
         self.ledger.enter(
-            "no spool, claim, member or temporary file is older than its bound",
+            "no spool, claim, member, temporary file or empty folder is older than its bound",
             holds=not overdue,
             figures=f"{aged} made a day older, {len(overdue)} still there after a sweep",
         )

@@ -55,6 +55,17 @@ def test_what_the_dead_left_behind_is_found_and_grows_old(layout: Layout, tmp_pa
     assert storage.remains() == {"fills": 1}
 
 
+def test_a_folder_that_was_left_empty_is_found_when_it_is_old(
+    layout: Layout, tmp_path: Path
+) -> None:
+    empty = Path(layout.blob(DIGEST)).parent
+    empty.mkdir(parents=True)
+    storage = Storage(tmp_path)
+    assert (storage.leftovers(), storage.overdue()) == ([], [])
+    assert storage.age(BOUND + 1) == 0
+    assert storage.overdue() == [str(empty)]
+
+
 PATH = "/v2/library/app/blobs/sha256:1"
 OTHER = "/v2/library/app/blobs/sha256:2"
 

@@ -239,6 +239,50 @@ def test_a_waiting_key_is_kept_once_and_due_at_its_earliest(ledger: Ledger) -> N
     assert ledger.next_due([Queue.INTERACTIVE], 0) is None
 
 
+HOUR = 3_600_000
+
+
+def test_a_retry_waits_no_longer_than_its_delay_when_the_clock_is_set_back(ledger: Ledger) -> None:
+    now = 10 * HOUR
+    ledger.put(Queue.INTERACTIVE, "k", b"1", now)
+    (claimed,) = ledger.claim("me", [Queue.INTERACTIVE], 1, now, now + 1000)
+    ledger.postpone(claimed.id, "me", now + 5000, 5000)
+    back = now - HOUR
+    ledger.put(Queue.INTERACTIVE, "k", b"2", back)
+    assert claim(ledger, "me", back) == []
+    assert claim(ledger, "me", back + 4999) == []
+    assert claim(ledger, "me", back + 5000) == [b"2"]
+
+
+def test_a_delayed_job_waits_no_longer_than_its_delay_when_the_clock_is_set_back(
+    ledger: Ledger,
+) -> None:
+    now = 10 * HOUR
+    for name, delay in (("k", 9000), ("k", 7000), ("k", 8000), ("later", 2 * HOUR)):
+        ledger.put(Queue.PREFETCH, name, b"%d" % delay, now + delay, delay)
+    back = now - HOUR
+    assert claim(ledger, "me", back, Queue.PREFETCH) == []
+    assert claim(ledger, "me", back + 6999, Queue.PREFETCH) == []
+    assert claim(ledger, "me", back + 7000, Queue.PREFETCH) == [b"8000"]
+    assert claim(ledger, "me", back + 2 * HOUR, Queue.PREFETCH) == [b"%d" % (2 * HOUR)]
+
+
+def test_a_retry_comes_back_though_the_clock_is_set_back_meanwhile(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = Recorder(
+        lambda delivery: delivery.retry(1.0) if delivery.attempt == 1 else delivery.ack()
+    )
+    consumer = brokers.open()
+    consumer.consume(WORK, 1, handler)
+    consumer.publish(Queue.INTERACTIVE, job("a")).result(10)
+    handler.until(1)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 3600)
+    handler.until(2)
+    assert handler.calls[1].at - handler.calls[0].at >= 1.0
+
+
 def test_publishing_a_waiting_expiry_renews_it(ledger: Ledger) -> None:
     ledger.put(Queue.EXPIRY, "k", b"1", 1000)
     ledger.put(Queue.EXPIRY, "k", b"2", 7000)
@@ -270,7 +314,7 @@ def test_who_lost_a_job_cannot_settle_it(ledger: Ledger) -> None:
     ledger.release("me", 5)
     assert claim(ledger, "other", 5) == [b"1"]
     ledger.finish(lost.id, "me", 6)
-    ledger.postpone(lost.id, "me", 6)
+    ledger.postpone(lost.id, "me", 6, 1)
     ledger.bury(lost.id, "me", "too late", 6)
     assert ledger.owners() == ["other"]
     assert ledger.dead() == 0

@@ -17,6 +17,7 @@ from tests.waiting import until
 
 _LONG = 60.0
 _SHORT = 0.4
+_FOR_EVER = float("inf")
 
 
 @pytest.fixture
@@ -74,6 +75,60 @@ def processes(tmp_path: Path) -> Iterator[Callable[..., _Process]]:
     yield start
     for process in started:
         process.end()
+
+
+class _Behind:
+    """A folder's listing that lags behind the files, as a client of a file server may have it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: float) -> None:
+        self.looks = looks
+        self.taken = 0
+        monkeypatch.setattr("common.claims.generations", self._list)
+
+    def _list(self, folder: str) -> list[int]:
+        self.taken += 1
+        return generations(folder) if self.taken > self.looks else []
+
+
+def test_a_claim_that_the_listing_does_not_show_yet_is_held(
+    layout: Layout, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = _acquired(Claims(layout, _LONG), folder)
+    behind = _Behind(monkeypatch, _FOR_EVER)
+    other = Claims(layout, _LONG)
+    assert other.is_held(folder)
+    assert other.acquire(folder) is None
+    assert behind.taken < 10
+    claim.release()
+
+
+def test_a_dead_holders_claim_that_the_listing_does_not_show_is_taken_over(
+    layout: Layout, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = _acquired(Claims(layout, _LONG), folder)
+    os.utime(f"{folder}/claim.1", (0, 0))
+    _Behind(monkeypatch, 1)
+    other = Claims(layout, _LONG)
+    assert _acquired(other, folder).generation == 2
+    with pytest.raises(LeaseLost):
+        claim.check()
+
+
+def test_between_two_tries_to_create_a_claim_there_is_a_pause(
+    layout: Layout, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time somebody has the file, and has given it back when it is looked at."""
+    pauses: list[float] = []
+    claims = Claims(layout, _LONG)
+    create, refusals = claims._create, 5
+
+    def refuse(folder: str, generation: int) -> Claim | None:
+        return create(folder, generation) if len(pauses) == refusals else None
+
+    monkeypatch.setattr(claims, "_create", refuse)
+    monkeypatch.setattr("common.claims.time.sleep", pauses.append)
+    assert _acquired(claims, folder).generation == 1
+    assert all(pause > 0 for pause in pauses)
 
 
 def _acquired(claims: Claims, folder: str) -> Claim:

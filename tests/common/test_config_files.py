@@ -392,6 +392,11 @@ def test_a_wrong_value_is_answered_with_what_was_expected(written: str, shown: s
         ("remoteurl: https://x.example/v2/", "remoteurl: expected the address without /v2"),
         ("remoteurl: https://x.example, ttl: week", "ttl: expected a duration"),
         ("remoteurl: https://x.example, tagttl: -1s", "tagttl: expected a duration"),
+        ("remoteurl: https://x.example, namespaces: [a b]", "namespaces.0: expected a host name"),
+        (
+            "remoteurl: https://x.example, namespaces: [a.example, a.example]",
+            "namespaces.1: expected what is one upstream's alone: a.example is taken",
+        ),
         ("remoteurl: https://x.example, realmhosts: ['a/b']", "realmhosts.0: expected a host name"),
         ("remoteurl: https://x.example, exec: {lifetime: 1h}", "exec.command: expected the"),
         ("remoteurl: https://x.example, exec: {command: 'a \"b'}", "exec.command: expected a"),

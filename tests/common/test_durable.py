@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -52,6 +53,57 @@ def test_readers_see_the_old_content_or_the_new_and_never_less(tmp_path: Path) -
     reader.join()
     assert seen
     assert set(seen) <= set(contents)
+
+
+def test_a_rename_whose_reply_was_lost_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file server did it, and to the same request sent again says that there is no such file."""
+    rename, target = os.rename, tmp_path / "folder" / "file"
+
+    def reply_is_lost(source: str, into: str) -> None:
+        rename(source, into)
+        raise FileNotFoundError(errno.ENOENT, "sent again", source)
+
+    target.parent.mkdir()
+    monkeypatch.setattr(os, "rename", reply_is_lost)
+    _write(target, b"one", tmp_path)
+    below = str(tmp_path)
+    write_fleeting_file(str(target), b"two", temporary=str(tmp_path / "tmp"), below=below)
+    assert target.read_bytes() == b"two"
+
+
+def test_a_rename_of_what_is_not_there_fails_and_makes_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    with pytest.raises(FileNotFoundError):
+        move_into_place(str(tmp_path / "gone"), str(tmp_path / "there"))
+    with pytest.raises(FileNotFoundError):
+        move_into_place(str(tmp_path / "gone"), str(tmp_path / "folder" / "file"))
+    assert not (tmp_path / "folder").exists()
+
+
+def test_a_rename_whose_file_somebody_took_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "another").touch()
+
+    def taken(source: str, into: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "taken", source)
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "rename", taken)
+    with pytest.raises(FileNotFoundError):
+        move_into_place(str(tmp_path / "file"), str(tmp_path / "another"))
+
+
+def test_a_folder_that_only_seems_to_be_there_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of a file server remembers for a while what another machine has removed."""
+    monkeypatch.setattr("os.path.isdir", lambda _path: True)
+    target = tmp_path / "a" / "b" / "file"
+    _write(target, b"one", tmp_path)
+    assert target.read_bytes() == b"one"
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -73,6 +73,17 @@ def test_the_newest_start_counts_by_number_not_by_name(fill: Fill) -> None:
     assert fill.spools() == [Epoch(9, 3), Epoch(9, 12), Epoch(10, 0)]
 
 
+def test_a_fill_is_ahead_of_its_clients_until_the_first_comes(fill: Fill) -> None:
+    fill.end_ahead()
+    assert not fill.is_ahead()
+    fill.begin_ahead()
+    assert fill.is_ahead()
+    fill.end_ahead()
+    fill.end_ahead()
+    assert not fill.is_ahead()
+    assert os.listdir(fill.folder) == []
+
+
 def test_a_damaged_start_gives_way_to_the_one_before(fill: Fill) -> None:
     fill.start(Epoch(1, 0), 7)
     for number, content in enumerate([b"", b"{", b"null", b"{}", b'{"size": "x"}']):
@@ -101,6 +112,7 @@ def test_clearing_leaves_the_claim_and_its_release_takes_the_folder(
     claim = Claims(layout, 10).acquire(fill.folder)
     assert claim is not None
     fill.admit(_ONE)
+    fill.begin_ahead()
     fill.start(Epoch(1, 0), 1)
     Path(fill.spool(Epoch(1, 0))).touch()
     fill.clear()

@@ -184,3 +184,17 @@ def test_the_last_place_takes_it_where_no_other_does(tmp_path: Path) -> None:
     folder = Folder([str(tmp_path / "missing"), str(tmp_path / "made" / "now")])
     assert folder.path.startswith(str(tmp_path / "made" / "now"))
     folder.remove()
+
+
+def test_who_waits_for_what_is_added_up_of_those_that_live(folder: str, asker: Member) -> None:
+    other = Member(folder)
+    asker.publish_waiting({"one": 2})
+    other.publish_waiting({"one": 1, "two": 3})
+    assert asker.collect_waiting() == {"one": 3, "two": 3}
+    asker.publish_waiting({})
+    assert not list(Path(folder).glob(f"{asker._id}.waiting"))
+    assert asker.collect_waiting() == {"one": 1, "two": 3}
+    other.leave()
+    assert asker.collect_waiting() == {}
+    asker.collect()
+    assert not list(Path(folder).glob("*.waiting"))

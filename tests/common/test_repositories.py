@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.paths import Layout
@@ -44,3 +44,19 @@ def test_no_name_is_longer_than_a_name_may_be(tmp_path: Path) -> None:
     long = "/".join(["a" * 60] * 5)
     layout = folders(str(tmp_path), [long, "b"])
     assert list(repositories(layout)) == ["b"]
+
+
+# Folders are made for each example, at whatever pace the disk has now.
+@settings(deadline=None)
+@given(st.sets(_NAMES, max_size=12), st.sets(_NAMES, max_size=3), _NAMES, _NAMES | st.just(""))
+def test_a_part_of_the_tree_is_the_whole_without_the_rest(
+    names: set[str], but: set[str], below: str, after: str
+) -> None:
+    with TemporaryDirectory() as root:
+        layout = folders(root, names)
+        every = list(repositories(layout, after))
+        inner = list(repositories(layout, after, below=below))
+        outer = list(repositories(layout, after, but=but))
+    if not after or after.startswith(f"{below}/"):
+        assert inner == [name for name in every if name.startswith(f"{below}/")]
+    assert outer == [name for name in every if not any(name.startswith(f"{x}/") for x in but)]

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 
 from common.blobstore import FileBlobStore
 from common.digest import Digest
@@ -53,6 +54,22 @@ def test_a_length_lost_while_running_is_noticed_too(layout: Layout, blob: Path) 
     assert store.size(DIGEST) == len(CONTENT)
     os.truncate(blob, 5)
     assert store.size(DIGEST) is None
+
+
+def test_a_lost_length_is_told_once_for_each_blob(
+    layout: Layout, blob: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.blobstore._MOST_TOLD", 3)
+    store = FileBlobStore(layout)
+    contents = [bytes([number]) * 100 for number in range(5)]
+    with structlog.testing.capture_logs() as told:
+        for content in contents:
+            store.put(digest := Digest.of(content), content)
+            os.truncate(layout.blob(digest), 5)
+            for _ in range(10):
+                assert store.open(digest) is None
+    assert [line["digest"] for line in told] == [Digest.of(content) for content in contents]
+    assert len(store._told) <= 3
 
 
 def test_what_is_stored_over_a_damaged_blob_is_there_again(layout: Layout, blob: Path) -> None:

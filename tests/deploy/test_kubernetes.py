@@ -35,11 +35,64 @@ def test_kubernetes_takes_it(each: Any) -> None:
     kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_the_base_names_every_file() -> None:
-    named: set[Path] = set()
-    for file in FOLDER.rglob("kustomization.yml"):
-        named |= {file.parent / name for name in yaml.safe_load(file.read_text())["resources"]}
-    assert named == {path for path in FOLDER.rglob("*.yml") if path.name not in OTHERS}
+KUSTOMIZATIONS = {
+    file.parent: yaml.safe_load(file.read_text()) for file in FOLDER.rglob("kustomization.yml")
+}
+
+
+def test_kustomizations_name_every_file_once_and_no_other() -> None:
+    named = [folder / name for folder, said in KUSTOMIZATIONS.items() for name in said["resources"]]
+    for folder, said in KUSTOMIZATIONS.items():
+        for generator in said.get("configMapGenerator", []):
+            named += [folder / each.partition("=")[2] for each in generator["files"]]
+    assert sorted(named) == sorted(
+        path for path in FOLDER.rglob("*.yml") if path.name != "kustomization.yml"
+    )
+
+
+def test_kustomizations_are_of_their_kinds_and_fit_what_they_change() -> None:
+    base, autoscaling = KUSTOMIZATIONS[FOLDER], KUSTOMIZATIONS[FOLDER / "autoscaling"]
+    assert (base["apiVersion"], base["kind"]) == (
+        "kustomize.config.k8s.io/v1beta1",
+        "Kustomization",
+    )
+    assert (autoscaling["apiVersion"], autoscaling["kind"]) == (
+        "kustomize.config.k8s.io/v1alpha1",
+        "Component",
+    )
+    pods = [each["spec"]["template"]["spec"] for each in of("Deployment")]
+    images = {container["image"] for pod in pods for container in pod["containers"]}
+    assert {image.partition(":")[0] for image in images} == {
+        each["name"] for each in base["images"]
+    }
+    mounted = {
+        volume["configMap"]["name"]
+        for pod in pods
+        for volume in pod["volumes"]
+        if "configMap" in volume
+    }
+    assert mounted == {each["name"] for each in base["configMapGenerator"]}
+
+
+def test_what_scales_fetchers_has_all_that_keda_asks_for() -> None:
+    (scaled,) = of("ScaledObject")
+    spec = scaled["spec"]
+    assert scaled["apiVersion"] == "keda.sh/v1alpha1"
+    # The names of keda.sh's own schema; an unknown one would be dropped without a word.
+    assert set(spec) == {
+        "scaleTargetRef",
+        "minReplicaCount",
+        "maxReplicaCount",
+        "pollingInterval",
+        "cooldownPeriod",
+        "triggers",
+    }
+    assert 1 <= spec["minReplicaCount"] < spec["maxReplicaCount"]
+    (trigger,) = spec["triggers"]
+    assert trigger["type"] == "prometheus"
+    assert set(trigger["metadata"]) == {"serverAddress", "query", "threshold"}
+    # KEDA takes text alone.
+    assert float(str.strip(trigger["metadata"]["threshold"])) > 0
 
 
 @pytest.mark.parametrize(

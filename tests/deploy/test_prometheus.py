@@ -31,6 +31,74 @@ def test_promtool_finds_nothing_wrong() -> None:
     promtool("check", "rules", *map(str, RULES))
 
 
+RATES: list[Series] = [
+    ('entrepot_hits_total{upstream="default",type="blob",instance="a"}', "0+60x20"),
+    ('entrepot_hits_total{upstream="default",type="blob",instance="b"}', "0+60x20"),
+    ('entrepot_hits_total{upstream="default",type="manifest",instance="a"}', "0+240x20"),
+    ('entrepot_misses_total{upstream="default",type="blob",instance="a"}', "0+90x20"),
+    ('entrepot_joins_total{upstream="default",type="blob",instance="a"}', "0+30x20"),
+    ('entrepot_sent_bytes_total{type="blob",instance="a"}', "0+6000x20"),
+    ('entrepot_sent_bytes_total{type="manifest",instance="b"}', "0+600x20"),
+    ('entrepot_received_bytes_total{upstream="default",instance="c"}', "0+1200x20"),
+    ('entrepot_received_bytes_total{upstream="quay.io",instance="c"}', "0+60x20"),
+    ('entrepot_fill_failures_total{upstream="default",cause="timeout"}', "0+6x20"),
+    ('entrepot_fill_failures_total{upstream="default",cause="absent"}', "0+600x20"),
+    # Of 20 a minute, 18 take up to a second and 2 up to ten.
+    *(
+        (f'entrepot_{name}_bucket{{upstream="default",le="{bound}"}}', f"0+{count}x20")
+        for name in ("fill_seconds", "upstream_request_seconds")
+        for bound, count in (("1", 18), ("10", 20), ("+Inf", 20))
+    ),
+]
+
+DEFAULT = '{upstream="default"}'
+RECORDED: dict[str, dict[str, float]] = {
+    "entrepot:hits:rate5m": {
+        '{upstream="default", type="blob"}': 2,
+        '{upstream="default", type="manifest"}': 4,
+    },
+    "entrepot:misses:rate5m": {'{upstream="default", type="blob"}': 1.5},
+    "entrepot:joins:rate5m": {'{upstream="default", type="blob"}': 0.5},
+    "entrepot:hit_ratio:rate5m": {DEFAULT: 0.8},
+    "entrepot:sent_bytes:rate5m": {"{}": 110},
+    "entrepot:received_bytes:rate5m": {DEFAULT: 20, '{upstream="quay.io"}': 1},
+    "entrepot:fill_seconds:p95": {DEFAULT: 5.5},
+    "entrepot:upstream_request_seconds:p95": {DEFAULT: 5.5},
+    "entrepot:fill_failures:rate5m": {'{upstream="default", cause="timeout"}': 0.1},
+}
+
+
+def test_rules_record_what_their_names_say(tmp_path: Path) -> None:
+    # Rounded, as promtool compares to the last bit.
+    asked = [
+        {
+            "expr": f"round({name}, 0.0001)",
+            "eval_time": "15m",
+            "exp_samples": [
+                {"labels": labels, "value": value} for labels, value in samples.items()
+            ],
+        }
+        for name, samples in RECORDED.items()
+    ]
+    series = [{"series": name, "values": values} for name, values in RATES]
+    whole = {
+        "rule_files": [str(FOLDER / "rules/recording.yml")],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": asked}],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps(whole))
+    promtool("test", "rules", str(tmp_path / "test.yml"))
+
+
+def test_every_rule_is_tested_and_asked_for_and_nothing_else_is() -> None:
+    rules = yaml.safe_load((FOLDER / "rules/recording.yml").read_text())["groups"][0]["rules"]
+    alerts = [FOLDER / "rules/alerts.yml"]
+    texts = [path.read_text() for path in [*alerts, *Path("deploy/grafana/dashboards").iterdir()]]
+    asked = set(re.findall(r"\bentrepot:\w+:\w+", " ".join(texts)))
+    names = {rule["record"] for rule in rules}
+    assert asked == names == set(RECORDED)
+
+
 def unit_test(
     folder: Path, series: list[Series], at: str, expected: dict[str, list[dict[str, str]]]
 ) -> None:

@@ -139,6 +139,12 @@ def test_a_missing_file_of_authorities_is_noticed(tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_file_of_accounts_for_the_console_is_noticed(tmp_path: Path) -> None:
+    debug = f"{{addr: 'localhost:5001', console: {{htpasswd: {tmp_path}/none}}}}"
+    (advice,) = _advice(tmp_path, f"http: {{debug: {debug}}}\n")
+    assert advice.startswith(f"http.debug.console.htpasswd: {tmp_path}/none cannot be read")
+
+
 def test_a_socket_in_a_missing_folder_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     socket = f"http: {{net: unix, addr: {tmp_path}/file/socket}}\n"

@@ -20,15 +20,16 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("role", ["serve", "frontend", "fetcher", "janitor"])
+@pytest.mark.parametrize("role", ["serve", "frontend", "fetcher", "janitor", "console"])
 def test_a_role_told_to_end_as_soon_as_it_listens_to_signals_ends_in_order(
     role: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.yml"
+    debug = f", debug: {{addr: '127.0.0.1:{free_port()}'}}" if role == "console" else ""
     config.write_text(
         "version: 0.1\n"
         f"storage: {{filesystem: {{rootdirectory: {tmp_path / 'root'}}}}}\n"
-        f"http: {{addr: '127.0.0.1:{free_port()}'}}\n"
+        f"http: {{addr: '127.0.0.1:{free_port()}'{debug}}}\n"
         "proxy: {remoteurl: 'http://127.0.0.1:1'}\n"
     )
     argv = [sys.executable, "-P", "-m", "entrepot", role, str(config)]

@@ -41,7 +41,8 @@ def cache(
     with Upstream() as upstream:
         folder = tmp_path_factory.mktemp("cache")
         roles = ("frontend", "fetcher", "janitor")
-        with cluster(folder, upstream.url, None, *roles, frontend={"workers": 1}) as running:
+        sections = {"frontend": {"workers": 1}, "proxy": {"namespaces": ["docker.io"]}}
+        with cluster(folder, upstream.url, None, *roles, **sections) as running:
             yield running, upstream
 
 

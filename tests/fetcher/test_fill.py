@@ -1,5 +1,6 @@
 """FetchBlob, with everything that can go wrong between an upstream and a blob."""
 
+import errno
 import os
 import random
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,9 @@ from common.messages import (
 )
 from common.owner import this_process
 from common.reference import RepositoryName
+from fetcher.spool import Spool
 from tests.fetcher.rawserver import raw_serving, saying
+from tests.fetcher.succession import take_over
 from tests.fetcher.workbench import LIFETIME, Workbench, fetch, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import Corrupt, Cut, Fault, HoldBody, IgnoreRange, Stall, Status
@@ -516,8 +520,7 @@ def test_a_holder_that_was_taken_over_leaves_the_fill_to_the_other(
             started = until(bench.fill(digest).started, what="the fill to start")
             assert started is not None
             # What a successor does who thought us dead.
-            taken = Path(bench.fill(digest).folder, f"claim.{started.epoch.generation + 1}")
-            taken.write_bytes(b"")
+            taken = take_over(bench.fill(digest).folder)
             until(lambda: any(lease._lost for lease in bench.leases._held), what="it to be noticed")
             hold.release()
             assert handled.result(10).settled == ["ack"]
@@ -527,6 +530,49 @@ def test_a_holder_that_was_taken_over_leaves_the_fill_to_the_other(
         assert bench.fill(digest).admits(APP)
         assert bench.recorder.of(FillFailed) == []
         assert taken.exists()
+
+
+def test_who_was_taken_for_dead_after_its_commit_leaves_the_successors_fill_alone(
+    bench: Workbench, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = upstream.add_blob(APP, LAYER)
+    fill = bench.fill(digest)
+    link = bench.storage.links.add
+
+    def sleep(*named: Any) -> None:
+        """From the link on until a janitor has removed the blob and another fills it anew."""
+        link(*named)
+        take_over(fill.folder)
+        Path(fill.spool(Epoch(2, 1))).write_bytes(LAYER[:1000])
+        fill.start(Epoch(2, 1), SIZE)
+        fill.admit(OTHER)
+
+    monkeypatch.setattr(bench.storage.links, "add", sleep)
+    assert bench.handle(fetch(APP, digest)).settled == ["ack"]
+
+    assert fill.spools() == [Epoch(2, 1)]
+    assert fill.started() == Started(Epoch(2, 1), SIZE, fill.spool(Epoch(2, 1)))
+    assert fill.admits(OTHER)
+    assert ExpireLink(source=fetch(APP, digest).source, digest=digest, kind=Kind.LAYER) in [
+        message for _, message, _ in bench.recorder.published
+    ]
+
+
+def test_who_was_taken_for_dead_and_finds_no_room_gives_up_its_own_bytes_alone(
+    bench: Workbench, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = upstream.add_blob(APP, LAYER)
+    fill = bench.fill(digest)
+
+    def full(_spool: Spool, _total: int) -> None:
+        take_over(fill.folder)
+        Path(fill.spool(Epoch(2, 1))).write_bytes(LAYER[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Spool, "reserve", full)
+    bench.failure(fetch(APP, digest))
+
+    assert fill.spools() == [Epoch(2, 1)]
 
 
 def test_a_commit_that_a_crash_cut_in_two_is_finished_by_the_redelivered_job(

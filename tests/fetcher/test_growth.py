@@ -14,7 +14,8 @@ class Line:
 
     def __init__(self, rate: Callable[[int], float], most: int = 8) -> None:
         self.now = 100.0
-        self.growth = Growth(most, telling=MEGABYTE, clock=lambda: self.now)
+        self.most = most
+        self.growth = Growth(lambda: self.most, telling=MEGABYTE, clock=lambda: self.now)
         self.rate = rate
         self.level = 1
         self.growth.joined()
@@ -45,6 +46,14 @@ def test_no_more_than_are_allowed() -> None:
     assert line.run(900 * MEGABYTE, 2.0) == [1, 2, 4, 6]
 
 
+def test_there_are_more_as_soon_as_more_are_allowed() -> None:
+    line = Line(lambda level: level * 15 * MEGABYTE, most=1)
+    assert line.run(900 * MEGABYTE, 1.0) == [1]
+    assert line.growth.rate == pytest.approx(15 * MEGABYTE, rel=0.01)
+    line.most = 8
+    assert line.run(900 * MEGABYTE, 2.0) == [1, 2, 4, 8]
+
+
 def test_an_upstream_that_gives_all_to_one_connection_keeps_to_one_and_is_tried_again_later() -> (
     None
 ):
@@ -72,7 +81,7 @@ def test_a_fast_beginning_is_judged_by_its_bytes() -> None:
 
 def test_a_level_is_judged_when_all_its_connections_bring_bytes() -> None:
     now = 0.0
-    growth = Growth(8, telling=MEGABYTE, clock=lambda: now)
+    growth = Growth(lambda: 8, telling=MEGABYTE, clock=lambda: now)
     growth.joined()
     growth.arrived(MEGABYTE)
     now += INTERVAL

@@ -1,7 +1,9 @@
 """What jobs ask of an upstream, and what they do not; counted by the upstream."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from common.messages import (
     FillCommitted,
     FillFailed,
     Job,
+    Kind,
     ListTags,
+    Prefetch,
     Queue,
     ResolveTag,
 )
@@ -50,6 +54,35 @@ def jobs_about(source: Source, digest: Digest) -> list[Job]:
         ResolveTag(source=source, tag=LATEST),
         ListTags(source=source),
     ]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+def test_jobs_in_any_order_come_to_the_same(
+    bench: Workbench, upstream: Upstream, order: tuple[int, ...]
+) -> None:
+    layer = upstream.add_blob(APP, b"layer")
+    listed = {"digest": layer, "size": 5, "mediaType": "any"}
+    image = {"schemaVersion": 2, "mediaType": MEDIA_TYPE, "layers": [listed]}
+    manifest = upstream.add_manifest(APP, LATEST, json.dumps(image).encode(), MEDIA_TYPE)
+    jobs: list[tuple[Job, Queue]] = [
+        (RESOLVE, Queue.INTERACTIVE),
+        (Prefetch(source=SOURCE, digest=manifest), Queue.PREFETCH),
+        (FetchBlob(source=SOURCE, digest=layer), Queue.PREFETCH),
+        (FetchBlob(source=SOURCE, digest=layer), Queue.INTERACTIVE),
+    ]
+
+    for number in order:
+        job, queue = jobs[number]
+        assert bench.handle(job, queue=queue).settled == ["ack"]
+
+    stored = bench.storage.tags.read(APP, LATEST)
+    assert stored is not None
+    assert stored.digest == manifest
+    assert bench.storage.has(Kind.MANIFEST, APP, manifest)
+    assert bench.storage.has(Kind.LAYER, APP, layer)
+    assert bench.recorder.of(FillFailed) == []
+    assert bench.leftovers() == []
+    assert upstream.sent(f"*/blobs/{layer}") == 5
 
 
 def test_what_is_not_there_is_asked_for_once_in_some_seconds(
@@ -147,7 +180,7 @@ def test_a_job_knows_whether_somebody_waits_for_it(
     bench: Workbench, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    monkeypatch.setattr(bench.jobs, "do", lambda _job: seen.append(is_urgent()))
+    monkeypatch.setattr(bench.jobs, "do", lambda *_: seen.append(is_urgent()))
     bench.handle(RESOLVE, queue=queue)
     assert seen == [queue is Queue.INTERACTIVE]
 

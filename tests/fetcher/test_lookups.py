@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from common.mediatypes import OCI_MANIFEST
 from common.messages import CheckBlob, FetchManifest, FillCommitted, ListReferrers, ListTags
 from common.reference import RepositoryName, Tag
 from common.source import Source
+from tests.fetcher.succession import Meanwhile, take_over
 from tests.fetcher.workbench import Workbench, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import Status
@@ -193,4 +195,34 @@ def test_an_old_list_of_referrers_stays_and_one_try_is_enough(
     bench.failure(REFERRERS)
 
     assert len(upstream.seen()) == asked + 1
+    assert referrers(bench) == [digest]
+
+
+def test_who_was_taken_for_dead_while_it_asked_leaves_the_lists_to_its_successor(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    upstream.content.most_referrers = 10
+    upstream.add_manifest(APP, "v1", REFERRER, OCI_MANIFEST)
+    for job in (ListTags(source=SOURCE), REFERRERS):
+        claim = bench.storage.layout.claim(job.key)
+        upstream.fail("*", Meanwhile(partial(take_over, claim)), times=1)
+
+        assert bench.handle(job).settled == ["ack"]
+
+    assert bench.storage.tag_lists.read(APP) is None
+    assert referrers(bench) is None
+    assert bench.recorder.events == []
+
+
+def test_who_was_taken_for_dead_does_not_remove_its_successors_list(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    upstream.content.most_referrers = 10
+    digest = upstream.add_manifest(APP, None, REFERRER, OCI_MANIFEST)
+    bench.handle(REFERRERS)
+    upstream.content.remove(APP, digest)
+    upstream.fail("*", Meanwhile(partial(take_over, bench.storage.layout.claim(REFERRERS.key))))
+
+    bench.handle(REFERRERS)
+
     assert referrers(bench) == [digest]

@@ -62,3 +62,15 @@ def test_what_is_the_part(
 )
 def test_what_is_not(part: Part, told: str, total: int | None) -> None:
     assert part.answered(partial(told), total) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "length", "is_it"),
+    [("bytes 0-9/100", "10", True), ("bytes 0-0/1", "5000", False), ("bytes 0-3/4", "10", False)],
+)
+def test_an_answer_that_sends_another_part_than_it_says_is_none(
+    told: str, length: str, *, is_it: bool
+) -> None:
+    response = partial(told)
+    response.headers["Content-Length"] = length
+    assert (Part(0, 10).answered(response, None) is not None) is is_it

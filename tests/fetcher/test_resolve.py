@@ -20,6 +20,7 @@ from common.messages import (
 )
 from common.reference import RepositoryName, Tag
 from common.source import Source
+from tests.fetcher.succession import Meanwhile, take_over
 from tests.fetcher.workbench import LIFETIME, Workbench, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import Corrupt, Header, Status
@@ -250,3 +251,26 @@ def test_a_tag_is_never_pointed_to_a_manifest_that_could_not_be_had(
         bench.failure(RESOLVE)
 
         assert pointed(bench) is None
+
+
+def test_who_was_taken_for_dead_while_it_asked_does_not_move_the_tag_back(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    old = push(upstream, 1)
+    bench.handle(RESOLVE)
+    push(upstream, 2)
+    claim = bench.storage.layout.claim(RESOLVE.key)
+
+    def succeed() -> None:
+        take_over(claim)
+        bench.storage.tags.point(APP, LATEST, old)
+
+    upstream.fail("*", Meanwhile(succeed), methods=("GET",))
+    bench.recorder.published.clear()
+    bench.recorder.events.clear()
+
+    assert bench.handle(RESOLVE).settled == ["ack"]
+
+    assert pointed(bench) == old
+    assert bench.recorder.events == []
+    assert not any(isinstance(message, ExpireTag) for _, message, _ in bench.recorder.published)

@@ -13,15 +13,17 @@ import pytest
 
 from common.digest import Digest
 from common.errors import UpstreamError
-from common.fills import Epoch
+from common.fills import Epoch, Fill
+from common.messages import Queue
 from common.reference import RepositoryName
 from fetcher.ahead import Ahead
 from fetcher.upstream import Upstream as Client
 from fetcher.upstream import UpstreamSettings
-from fetcher.urgency import urgency
+from fetcher.urgency import somebody_waits, urgency
 from tests.fetcher.workbench import Workbench, fetch, workbench
 from tests.parts.counting import Upstream
 from tests.parts.faults import (
+    Answer,
     Cut,
     Fault,
     Header,
@@ -32,7 +34,7 @@ from tests.parts.faults import (
     Throttle,
     WrongContentRange,
 )
-from tests.parts.ranged import FromByte, UpToByte, begins_at, starts
+from tests.parts.ranged import Busiest, FromByte, UpToByte, begins_at, starts
 from tests.waiting import until
 
 APP = RepositoryName("team/app")
@@ -119,10 +121,15 @@ def test_what_lies_behind_comes_while_the_front_stands_still(
 
 
 class Both(Fault):
-    """Two faults of the body, one after the other."""
+    """Two faults, one after the other."""
 
     def __init__(self, one: Fault, other: Fault) -> None:
         self._faults = (one, other)
+
+    def answer(self, answer: Answer) -> Answer:
+        for fault in self._faults:
+            answer = fault.answer(answer)
+        return answer
 
     def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
         for fault in self._faults:
@@ -138,18 +145,103 @@ def test_blobs_of_every_size_come_whole(upstream: Upstream, client: Client, size
     assert len(asked(upstream)) == 1 or size > FIRST or size == 0
 
 
-def test_what_nobody_waits_for_comes_in_one_piece(
+def test_what_nobody_waits_for_comes_by_one_connection(
     upstream: Upstream, client: Client, digest: Digest
 ) -> None:
+    busy = Busiest(SLOW.bytes_per_second)
+    upstream.fail("*/blobs/*", busy)
     with urgency(urgent=False):
         assert received(client, digest) == LAYER
-    assert asked(upstream) == [""]
+    assert busy.most == 1
+    assert_each_byte_was_asked_for_once(upstream)
+
+
+@pytest.mark.parametrize("position", [1, FIRST, 500_000])
+def test_what_somebody_comes_to_wait_for_then_comes_by_more(
+    upstream: Upstream, client: Client, digest: Digest, position: int
+) -> None:
+    busy = Busiest(SLOW.bytes_per_second)
+    upstream.fail("*/blobs/*", busy)
+    with urgency(urgent=False), client.open_blob(APP, digest) as stream:
+        chunks, begun = stream.chunks(), b""
+        while len(begun) < position:
+            begun += next(chunks)
+        assert busy.most == 1
+        somebody_waits()
+        assert begun + b"".join(chunks) == LAYER
+    assert busy.most > 1
+    assert_each_byte_was_asked_for_once(upstream)
+
+
+class TestABlobFetchedAhead:
+    """Of its clients: what it is told of them in storage."""
+
+    @pytest.fixture
+    def busy(self, upstream: Upstream) -> Busiest:
+        busy = Busiest(SLOW.bytes_per_second)
+        upstream.fail("*/blobs/*", busy)
+        return busy
+
+    def test_has_more_connections_when_a_client_comes(
+        self, tmp_path: Path, upstream: Upstream, digest: Digest, busy: Busiest
+    ) -> None:
+        with segmented(tmp_path, upstream) as bench, ThreadPoolExecutor(1) as pool:
+            fill = bench.fill(digest)
+            ahead = pool.submit(bench.handle, fetch(APP, digest), queue=Queue.PREFETCH)
+            until(lambda: fill.started() is not None, what="bytes to come")
+            assert fill.is_ahead()
+            assert busy.most <= 1
+            fill.end_ahead()
+            assert ahead.result(30).settled == ["ack"]
+            assert bench.data(digest) == LAYER
+            assert bench.leftovers() == []
+        assert busy.most > 1
+        assert_each_byte_was_asked_for_once(upstream)
+
+    @pytest.mark.parametrize("awaited", [True, False])
+    def test_is_gone_on_with_as_its_dead_holder_left_it(
+        self, tmp_path: Path, upstream: Upstream, digest: Digest, busy: Busiest, awaited: bool
+    ) -> None:
+        with segmented(tmp_path, upstream) as bench:
+            fill = bench.fill(digest)
+            fill.begin_ahead()
+            fill.start(Epoch(1, 1), len(LAYER))
+            Path(fill.spool(Epoch(1, 1))).write_bytes(LAYER[:1000])
+            if awaited:
+                fill.end_ahead()
+            bench.handle(fetch(APP, digest), queue=Queue.PREFETCH)
+            assert bench.data(digest) == LAYER
+            assert bench.leftovers() == []
+        assert (busy.most > 1) == awaited
+
+    def test_is_awaited_when_the_next_holder_was_asked_by_a_client(
+        self, tmp_path: Path, upstream: Upstream, digest: Digest
+    ) -> None:
+        hold = HoldBody(after=1000)
+        upstream.fail("*/blobs/*", hold)
+        with segmented(tmp_path, upstream) as bench, ThreadPoolExecutor(1) as pool:
+            fill = bench.fill(digest)
+            fill.begin_ahead()
+            handled = pool.submit(bench.handle, fetch(APP, digest))
+            assert hold.reached.wait(20)
+            assert not fill.is_ahead()
+            hold.release()
+            handled.result(30)
+
+    def test_leaves_nothing_when_it_is_not_to_be_had(
+        self, tmp_path: Path, upstream: Upstream, digest: Digest
+    ) -> None:
+        upstream.fail("*/blobs/*", Status(404))
+        with segmented(tmp_path, upstream) as bench:
+            bench.handle(fetch(APP, digest), queue=Queue.PREFETCH)
+            assert bench.leftovers() == []
+            assert not bench.fill(digest).exists()
 
 
 def test_without_memory_there_is_one_connection_at_a_time(
     upstream: Upstream, digest: Digest
 ) -> None:
-    busy = Busiest()
+    busy = Busiest(SLOW.bytes_per_second)
     upstream.fail("*/blobs/*", busy)
     client = opened_at(upstream, ahead=Ahead(0))
     assert received(client, digest) == LAYER
@@ -160,34 +252,12 @@ def test_without_memory_there_is_one_connection_at_a_time(
 
 
 def test_without_spare_connections_there_is_one(upstream: Upstream, digest: Digest) -> None:
-    busy = Busiest()
+    busy = Busiest(SLOW.bytes_per_second)
     upstream.fail("*/blobs/*", busy)
     client = opened_at(upstream, max_connections=1)
     assert received(client, digest) == LAYER
     client.close()
     assert busy.most == 1
-
-
-class Busiest(Throttle):
-    """Slow, and counts how many bodies are being sent at the same time."""
-
-    def __init__(self) -> None:
-        super().__init__(SLOW.bytes_per_second)
-        object.__setattr__(self, "now", [0, 0])
-        object.__setattr__(self, "lock", threading.Lock())
-
-    @property
-    def most(self) -> int:
-        return int(vars(self)["now"][1])
-
-    def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
-        now, lock = vars(self)["now"], vars(self)["lock"]
-        with lock:
-            now[0] += 1
-            now[1] = max(now)
-        yield from super().body(pieces, stopping)
-        with lock:
-            now[0] -= 1
 
 
 def test_memory_is_given_back_also_by_a_stream_that_is_left(
@@ -254,6 +324,37 @@ class Once(FromByte):
             self.struck = self.struck or strikes
         self._this.fault = self._fault if strikes else Fault()
         return self._applied.ask(headers)
+
+
+TOLD_FIRST = {
+    # What is sent is another part than is said.
+    "another range": WrongContentRange(),
+    # Believed, but no byte of it comes.
+    "another total": Both(
+        WrongContentRange(f"bytes 0-{FIRST - 1}/{len(LAYER) + 7}"), Cut(0, reset=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("told", TOLD_FIRST)
+def test_a_first_answer_that_tells_a_wrong_size_costs_nobody_the_blob(
+    tmp_path: Path, upstream: Upstream, digest: Digest, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int | None] = []
+    start = Fill.start
+
+    def noted(fill: Fill, epoch: Epoch, size: int | None) -> None:
+        sizes.append(size)
+        start(fill, epoch, size)
+
+    monkeypatch.setattr(Fill, "start", noted)
+    upstream.fail("*/blobs/*", TOLD_FIRST[told], times=1)
+    with segmented(tmp_path, upstream) as bench:
+        assert bench.handle(fetch(APP, digest)).settled == ["ack"]
+        assert bench.data(digest) == LAYER
+    assert sizes[-1] == len(LAYER)
+    if told == "another range":
+        assert sizes == [len(LAYER)]
 
 
 def segmented(tmp_path: Path, upstream: Upstream) -> AbstractContextManager[Workbench]:

@@ -68,16 +68,38 @@ def test_a_write_that_the_kernel_takes_in_parts_is_whole(
 def test_what_has_come_is_on_its_way_to_the_disk_step_by_step(
     spools: Spools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[tuple[int, int]] = []
-    monkeypatch.setattr("fetcher.writeback.STEP_BYTES", 1000)
-    monkeypatch.setattr(
-        "fetcher.writeback.begin", lambda _, start, count: begun.append((start, count))
-    )
+    monkeypatch.setattr("fetcher.writeback._STEP_BYTES", 1000)
+    begun = what_is_begun_with(monkeypatch)
 
     for start in range(0, 3000, 600):
         spools.current.append(CONTENT[start : start + 600])
 
     assert begun == [(0, 1200), (1200, 1200)]
+
+
+def test_what_has_come_is_soon_on_its_way_to_a_file_server(
+    fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fetcher.writeback._shared", {})
+    monkeypatch.setattr("fetcher.writeback.is_local", lambda _folder: False)
+    clock = iter([7.0, 7.05, 7.11, 7.12, 9.0])
+    monkeypatch.setattr("fetcher.writeback.time.monotonic", lambda: next(clock))
+    begun = what_is_begun_with(monkeypatch)
+    spools = Spools(fill, generation=1)
+
+    for start in range(0, 50, 10):
+        spools.current.append(CONTENT[start : start + 10])
+
+    assert begun == [(0, 10), (10, 20), (30, 20)]
+    spools.current.close()
+
+
+def what_is_begun_with(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "fetcher.writeback.begin", lambda _, start, count: begun.append((start, count))
+    )
+    return begun
 
 
 def test_a_file_that_cannot_be_begun_with_is_left_to_the_sync() -> None:
@@ -184,6 +206,7 @@ def test_all_spools_can_be_given_up_to_make_room(fill: Fill) -> None:
     leave(fill, Epoch(1, 1), CONTENT)
     spools = Spools(fill, generation=2)
 
-    spools.discard_all()
+    spools.discard()
+    spools.discard_others()
 
     assert os.listdir(fill.folder) == []

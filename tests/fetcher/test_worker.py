@@ -78,7 +78,7 @@ def test_a_prefetch_of_what_is_not_there_is_forgotten_when_a_client_asks(
 def test_a_prefetch_that_breaks_us_is_not_tried_again(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_job: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(bench.jobs, "do", broken)
@@ -91,7 +91,7 @@ def test_a_prefetch_that_breaks_us_is_not_tried_again(
 def test_a_prefetch_that_finds_no_room_has_none_made(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_job: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(bench.jobs, "do", full)
@@ -104,7 +104,7 @@ def test_a_prefetch_that_finds_no_room_has_none_made(
 def test_a_job_that_breaks_us_is_told_without_details_and_tried_again(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_job: object) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("hunter2")
 
     monkeypatch.setattr(bench.jobs, "do", broken)
@@ -119,7 +119,7 @@ def test_a_job_that_breaks_us_is_told_without_details_and_tried_again(
 def test_storage_that_cannot_be_written_is_503(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_only(_job: object) -> None:
+    def read_only(*_: object) -> None:
         raise OSError(30, "Read-only file system", "/secret/place")
 
     monkeypatch.setattr(bench.jobs, "do", read_only)
@@ -134,7 +134,7 @@ def test_storage_that_cannot_be_written_is_503(
 def test_storage_without_room_is_503_and_the_janitors_are_told(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def full(_job: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(number, os.strerror(number), "/secret/place")
 
     monkeypatch.setattr(bench.jobs, "do", full)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from common.errors import BrokerUnavailable, UpstreamError
-from common.messages import Job, ListTags
+from common.messages import FillCommitted, Job, ListTags
 from common.reference import RepositoryName
 from common.source import Source
 from frontend.asking import Asking
@@ -30,7 +30,10 @@ class Refusing(Desk):
 
 
 def ask(asking: Asking, older: str | None) -> tuple[str, bool]:
-    return asyncio.run(asking.ask(JOB, lambda _done: None, older))
+    async def look(_done: FillCommitted | None) -> str | None:
+        return None
+
+    return asyncio.run(asking.ask(JOB, look, older))
 
 
 @pytest.mark.parametrize("status", [404, 502])

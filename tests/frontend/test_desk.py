@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from common.broker.embedded.broker import EmbeddedBroker
+from common.digest import Digest
 from common.errors import BrokerUnavailable
-from common.messages import Event, FillCommitted, FillDropped, ListTags, Message, Queue
+from common.messages import (
+    Event,
+    FetchBlob,
+    FillCommitted,
+    FillDropped,
+    Job,
+    ListTags,
+    Message,
+    Queue,
+)
 from common.reference import RepositoryName
 from common.source import Source
 from frontend import desk
@@ -77,6 +87,32 @@ class Listening(EmbeddedBroker):
         self.tell = listener
 
 
+async def here_when_done(done: FillCommitted | None) -> str | None:
+    return None if done is None else "here"
+
+
+def test_what_is_told_during_a_look_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "POLL", 3600.0)
+    broker = Listening()
+
+    async def ask() -> str:
+        waiting = Desk(broker, Limits(Callers(()), places=1, jobs_per_client=1))
+        waiting.open()
+        looked: list[FillCommitted | None] = []
+
+        async def look(done: FillCommitted | None) -> str | None:
+            looked.append(done)
+            if len(looked) == 1:
+                broker.tell(FillCommitted(key=JOB.key))
+                await asyncio.sleep(0)  # on a thread, say, while the loop hears of the event
+                await asyncio.sleep(0)
+            return await here_when_done(done)
+
+        return await asyncio.wait_for(waiting.fulfil(JOB, look, patience=60), 30)
+
+    assert asyncio.run(ask()) == "here"
+
+
 def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -86,9 +122,7 @@ def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
     async def ask() -> str:
         waiting = Desk(broker, Limits(Callers(()), places=1, jobs_per_client=1))
         waiting.open()
-        client = asyncio.create_task(
-            waiting.fulfil(JOB, lambda done: None if done is None else "here", patience=60)
-        )
+        client = asyncio.create_task(waiting.fulfil(JOB, here_when_done, patience=60))
         await asyncio.wait_for(broker.published.get(), 30)
         broker.tell(FillDropped(key=JOB.key))
         await asyncio.wait_for(broker.published.get(), 30)
@@ -97,3 +131,32 @@ def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
         return await client
 
     assert asyncio.run(ask()) == "here"
+
+
+async def when_done(done: FillCommitted | None) -> FillCommitted | None:
+    return done
+
+
+def test_it_can_be_told_how_many_wait_for_a_digest() -> None:
+    broker = Listening()
+    digest = Digest.of(b"layer")
+    jobs: list[Job] = [
+        FetchBlob(source=Source("", RepositoryName(name)), digest=digest) for name in ("a", "b")
+    ]
+
+    async def count() -> list[dict[str, int]]:
+        waiting = Desk(broker, Limits(Callers(()), places=9, jobs_per_client=9))
+        waiting.open()
+        clients = [
+            asyncio.create_task(waiting.fulfil(job, when_done, patience=60))
+            for job in [*jobs, jobs[0], JOB]
+        ]
+        for _ in range(3):
+            await asyncio.wait_for(broker.published.get(), 30)
+        during = dict(waiting.waiting())
+        for key in {*(job.key for job in jobs), JOB.key}:
+            broker.tell(FillCommitted(key=key))
+        await asyncio.gather(*clients)
+        return [during, dict(+waiting.waiting())]
+
+    assert asyncio.run(count()) == [{digest: 3}, {}]

@@ -110,6 +110,13 @@ def test_a_range_outside_the_blob_is_416(front: Stage, blob: Digest, header: str
     assert json.loads(answer.body)["errors"][0]["code"] == "SIZE_INVALID"
 
 
+def test_a_head_knows_no_ranges(front: Stage, blob: Digest, content: bytes) -> None:
+    for header in ("bytes=0-9", "bytes=700001-"):
+        answer = front.ask(f"/v2/library/alpine/blobs/{blob}", "HEAD", {"Range": header})
+        assert (answer.status, answer.headers["content-length"]) == (200, str(len(content)))
+        assert "content-range" not in answer.headers
+
+
 def test_if_range_of_other_content_gives_the_whole(front: Stage, blob: Digest) -> None:
     headers = {"Range": "bytes=0-1", "If-Range": '"sha256:other"'}
     assert front.ask(f"/v2/library/alpine/blobs/{blob}", headers=headers).status == 200

@@ -1,6 +1,7 @@
 """Misses: what the frontend asks for, and what clients see while it arrives."""
 
 import json
+import os
 import select
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from common.messages import (
 from common.reference import RepositoryName, Tag
 from common.source import Source
 from tests.frontend.stage import Answer, Filling, Stage, age, random_bytes, stage
+from tests.waiting import until
 
 REPOSITORY = "library/alpine"
 NAME = RepositoryName(REPOSITORY)
@@ -132,6 +134,22 @@ def test_a_running_fill_is_joined_without_a_job(front: Stage) -> None:
     assert front.jobs.empty()
 
 
+def test_a_fill_ahead_of_its_clients_is_told_of_the_first_that_waits_for_it(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    filling.fill.begin_ahead()
+    assert front.ask(BLOB, "HEAD").headers["content-length"] == str(SIZE)
+    assert filling.fill.is_ahead(), "who only looks does not wait"
+    opened = front.open(BLOB)
+    until(lambda: not filling.fill.is_ahead(), what="the holder to be told")
+    # Begun anew by a holder that had given up before: the client still waits.
+    filling.fill.begin_ahead()
+    filling.start_over()
+    filling.write(CONTENT)
+    until(lambda: not filling.fill.is_ahead(), what="the next holder to be told")
+    filling.commit()
+    assert opened.rest() == (CONTENT, False)
+
+
 def test_a_fill_of_another_repository_is_not_given_away(front: Stage, client: Client) -> None:
     filling = Filling(front, DIGEST, "other/repository", SIZE)
     filling.write(CONTENT)
@@ -169,6 +187,70 @@ def test_a_range_works_on_a_miss(
     got = answer.result(20)
     assert (got.status, got.body) == (206, CONTENT[start:end])
     assert got.headers["content-range"] == f"bytes {start}-{end - 1}/{SIZE}"
+
+
+@pytest.mark.parametrize("header", ["bytes=70000-70099", "bytes=-0"])
+def test_a_range_outside_what_a_fill_says_of_itself_waits_for_the_commit(
+    front: Stage, client: Client, header: str
+) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, 1)  # as an upstream told it that was wrong
+    answer = client.ask(BLOB, Range=header)
+    assert isinstance(front.next_job(), FetchBlob)
+    assert not answer.done()
+    filling.size = SIZE
+    filling.start_over()
+    filling.write(CONTENT)
+    filling.commit()
+    got = answer.result(20)
+    if header == "bytes=-0":
+        assert (got.status, error_code(got)) == (416, "SIZE_INVALID")
+        assert got.headers["content-range"] == f"bytes */{SIZE}"
+    else:
+        assert (got.status, got.body) == (206, CONTENT[70_000:70_100])
+        assert got.headers["content-range"] == f"bytes 70000-70099/{SIZE}"
+
+
+def test_a_range_outside_a_fill_that_never_ends_is_no_416(front: Stage, client: Client) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    got = client.ask(BLOB, Range=f"bytes={SIZE}-").result(20)
+    assert (got.status, error_code(got)) == (503, "UNAVAILABLE")
+    assert "retry-after" in got.headers
+    filling.abandon()
+
+
+@pytest.mark.parametrize("header", ["bytes=-100", "bytes=0-99"])
+def test_a_range_cut_to_a_wrong_size_is_never_a_whole_answer(front: Stage, header: str) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, 50)
+    opened = front.open(BLOB, headers={"Range": header})
+    filling.size = SIZE
+    filling.start_over()
+    filling.write(CONTENT)
+    filling.commit()
+    assert opened.rest() == (b"", True)
+
+
+def test_a_range_of_other_content_does_not_wait(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    opened = front.open(BLOB, headers={"Range": f"bytes={SIZE}-", "If-Range": '"another"'})
+    assert opened.response.status == 200
+    filling.write(CONTENT)
+    filling.commit()
+    assert opened.rest() == (CONTENT, False)
+
+
+def test_what_the_client_has_does_not_wait(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    known = {"Range": f"bytes={SIZE}-", "If-None-Match": f'"{DIGEST}"'}
+    assert front.ask(BLOB, headers=known).status == 304
+    filling.abandon()
+
+
+@pytest.mark.parametrize("header", ["bytes=0-9", f"bytes={SIZE}-"])
+def test_the_head_of_a_running_fill_knows_no_ranges(front: Stage, header: str) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    answer = front.ask(BLOB, "HEAD", headers={"Range": header})
+    assert (answer.status, answer.headers["content-length"]) == (200, str(SIZE))
+    filling.abandon()
 
 
 def test_the_head_of_a_running_fill_needs_no_job(front: Stage) -> None:
@@ -361,6 +443,25 @@ def test_an_old_tag_is_served_stale_when_the_upstream_fails(
     assert got.headers["warning"].startswith("299 - ")
     assert front.ask(f"/v2/{REPOSITORY}/manifests/edge").headers["warning"].startswith("299 - ")
     assert front.jobs.empty()
+
+
+@pytest.mark.parametrize("is_up", [True, False], ids=["confirmed", "stale"])
+def test_a_tag_that_had_to_be_asked_for_has_been_used(
+    front: Stage, client: Client, *, is_up: bool
+) -> None:
+    make_stale(front, "edge")
+    current = front.layout.tag_current(NAME, Tag("edge"))
+    age(current, 2 * 24 * 3600)
+    before = os.stat(current).st_mtime
+    answer = client.ask(f"/v2/{REPOSITORY}/manifests/edge")
+    job = front.next_job()
+    if is_up:
+        front.store_manifest(REPOSITORY, MANIFEST, "edge")
+        committed(front, job)
+    else:
+        fail(front, job)
+    assert answer.result(20).status == 200
+    assert os.stat(current).st_mtime > before + 24 * 3600
 
 
 def test_a_tag_the_upstream_has_no_more_is_404(front: Stage, client: Client) -> None:

@@ -107,6 +107,35 @@ def test_a_host_without_a_dot_is_no_prefix() -> None:
     assert resolved(names, "app", "registry") == ("", "app")
 
 
+@pytest.mark.parametrize("namespace", ["ghcr.io", "anything.example:5000"])
+def test_with_one_upstream_alone_another_ns_is_unknown_too(namespace: str) -> None:
+    # Docker Hub's org/app is not what a client means that says ghcr.io.
+    with pytest.raises(UnknownNamespace):
+        naming({"": HUB}).resolve("org/app", namespace)
+
+
+def test_a_named_upstream_is_also_called_by_its_host_with_the_port() -> None:
+    names = naming({"": HUB, "priv": "https://priv.example:5443", "b": "http://b.example"})
+    assert resolved(names, "org/app", "priv.example:5443") == ("priv", "org/app")
+    assert resolved(names, "b.example/org/app") == ("b", "org/app")
+
+
+def test_a_host_of_two_named_upstreams_means_neither() -> None:
+    names = naming({"one": "https://x.example", "two": "https://x.example"})
+    with pytest.raises(UnknownNamespace):
+        names.resolve("org/app", "x.example")
+
+
+def test_what_an_upstream_is_configured_to_be_called_means_it() -> None:
+    names = naming(
+        {"": "https://proxy.corp.example", "ghcr.io": "https://ghcr.io"},
+        namespaces={"": ("docker.io", "hub.corp.example:8443")},
+    )
+    for namespace in ("docker.io", "hub.corp.example:8443"):
+        assert resolved(names, "library/app", namespace) == ("", "library/app")
+    assert resolved(names, "docker.io/library/app") == ("", "library/app")
+
+
 @pytest.mark.parametrize("namespace", ["evil.example", "ghcr.io.evil.example", "GHCR.IO", "."])
 def test_an_unknown_ns_is_none_of_the_upstreams(namespace: str) -> None:
     with pytest.raises(UnknownNamespace):

@@ -27,6 +27,7 @@ from janitor.ranking import Ranking
 from janitor.sweep import Sweep
 from janitor.trash import Trash
 from janitor.usage import Usage
+from janitor.uses import Uses
 from janitor.vacuum import Vacuum
 from tests.janitor.queue import RecordingBroker
 
@@ -78,7 +79,8 @@ class House:
             is_adopted=self.adoption.is_complete,
         )
         self.trash = Trash(self.blobs, self.vacuum, self.claims, self.usage, grace=grace)
-        self.candidates = Candidates(self.layout, self.links, self.tags, self.blobs)
+        self.uses = Uses(self.links, self.tags, self.claims.now)
+        self.candidates = Candidates(self.layout, self.uses, self.tags, self.blobs)
         self.ranking = Ranking()
         self.eviction = Eviction(
             self.layout,
@@ -103,6 +105,7 @@ class House:
             claims=self.claims,
             vacuum=self.vacuum,
             adoption=self.adoption,
+            uses=self.uses,
             expiries=self.expiries,
             lifetimes=self.lifetimes,
             alarms=Alarms(self.broker),

@@ -1,6 +1,7 @@
 """What is due, and what is not."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from common.paths import Layout
 from common.reference import RepositoryName, Tag
 from common.source import Source
 from janitor.alarms import Alarms
+from janitor.armed import Armed
 from janitor.expiry import ExpiryHandler
 from tests.janitor.house import DAY, TTL, House, content_of, expire_link, expire_tag
 from tests.janitor.queue import RecordingDelivery
@@ -34,7 +36,7 @@ def test_what_is_due_is_removed_with_everything_around_it(house: House, kind: Ki
     assert not house.has("app", digest, kind)
     assert house.blobs.size(digest) is None
     house.age(TTL)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert house.files() == set()
 
 
@@ -185,6 +187,57 @@ def test_a_message_that_cannot_be_queued_again_is_not_acknowledged(house: House)
     house.broker.connected = False
     assert _handled(house, RecordingDelivery(expire_link("app", digest))) == ["retry 60"]
     assert house.has("app", digest)
+
+
+def test_of_several_messages_of_one_key_one_is_put_off(house: House) -> None:
+    digest = house.fill("app", _CONTENT)
+    handler = ExpiryHandler(house.expiries, Alarms(house.broker))
+    copies = [RecordingDelivery(expire_link("app", digest)) for _ in range(5)]
+    for copy in copies:
+        handler(copy)
+    assert [copy.settled for copy in copies] == [["ack"]] * 5
+    assert len(house.broker.published) == 1
+
+
+def test_a_message_that_is_due_sooner_than_the_one_on_its_way_is_put_off_too(house: House) -> None:
+    digest = house.fill("app", _CONTENT)
+    handler = ExpiryHandler(house.expiries, Alarms(house.broker))
+    handler(RecordingDelivery(expire_link("app", digest)))
+    house.age(TTL / 2)
+    handler(RecordingDelivery(expire_link("app", digest)))
+    assert [round(delay, -2) for _, delay in house.broker.published] == [TTL, TTL / 2]
+
+
+def test_the_message_that_was_put_off_is_put_off_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it comes a little early, by a clock that is not ours."""
+    digest = house.fill("app", _CONTENT)
+    handler = ExpiryHandler(house.expiries, Alarms(house.broker))
+    handler(RecordingDelivery(expire_link("app", digest)))
+    later = time.monotonic() + TTL * 0.95
+    monkeypatch.setattr("janitor.armed.time.monotonic", lambda: later)
+    handler(RecordingDelivery(expire_link("app", digest)))
+    assert len(house.broker.published) == 2
+
+
+def test_a_message_that_could_not_be_queued_is_not_taken_for_one_on_its_way(house: House) -> None:
+    digest = house.fill("app", _CONTENT)
+    handler = ExpiryHandler(house.expiries, Alarms(house.broker))
+    house.broker.connected = False
+    handler(RecordingDelivery(expire_link("app", digest)))
+    house.broker.connected = True
+    handler(RecordingDelivery(expire_link("app", digest)))
+    assert len(house.broker.published) == 1
+
+
+def test_no_more_messages_are_remembered_than_memory_is_to_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("janitor.armed._MOST", 2)
+    armed = Armed()
+    assert [armed.claim(key, TTL) for key in "abcaac"] == [True, True, True, True, False, False]
+    assert len(armed._due) == 2
 
 
 def test_a_message_of_another_kind_is_rejected(house: House) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,16 @@ from common.filesystem import is_local, occupied
 from common.fills import Epoch, Fill
 from common.messages import FillCommitted, FillStarted, Kind
 from common.reference import RepositoryName, Tag
-from janitor import candidates, ranking
+from common.seals import Seal, read_seal, write_seal
+from common.walk import digests as all_digests
+from janitor import candidates, ranking, usage
 from janitor.arrivals import Arrivals
 from janitor.candidates import Candidate
 from janitor.contents import contents
 from janitor.limit import Limits, SizeLimit
 from janitor.serving import is_being_read
 from janitor.survey import Survey
-from tests.janitor.house import GRACE, JUST_USED, House, content_of
+from tests.janitor.house import DAY, GRACE, JUST_USED, House, content_of
 
 _APP = RepositoryName("app")
 # Long enough ago, in the order of use.
@@ -92,6 +95,16 @@ def test_what_was_used_a_moment_ago_stays(house: House) -> None:
     _survey(house)
     assert house.eviction.make_room(_MUCH) == 0
     assert house.has("app", digest)
+
+
+def test_what_a_clock_that_ran_ahead_has_marked_can_be_evicted(house: House) -> None:
+    digest = _fill(house, "a", -365 * DAY)
+    _survey(house)
+    assert house.eviction.make_room(_MUCH) == 0
+    house.age(JUST_USED + 1)
+    _survey(house)
+    house.eviction.make_room(_MUCH)
+    assert not house.has("app", digest)
 
 
 def test_what_is_being_read_stays_and_goes_when_it_is_not(house: House) -> None:
@@ -237,6 +250,73 @@ def test_the_count_is_the_same_with_and_without_a_walk(house: House) -> None:
     assert house.usage.trash == 0
 
 
+def _sealed_anew(house: House, digest: Digest) -> None:
+    """As the scrub and `entrepot verify` do; each time says something else."""
+    path = house.layout.blob(digest)
+    seal = read_seal(path) or Seal(0, 0.0)
+    assert write_seal(path, Seal(os.stat(path).st_size, seal.verified + 1))
+
+
+def test_a_blob_that_is_sealed_anew_while_all_are_counted_is_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = house.fill("app", content_of("a"))
+
+    def sealing(folder: str) -> Iterator[Digest]:
+        for found in all_digests(folder):
+            _sealed_anew(house, found)
+            yield found
+
+    monkeypatch.setattr("janitor.usage.walk.digests", sealing)
+    house.usage.count(house.pace())
+    assert house.usage.blobs == _size(house, digest)
+
+
+@pytest.mark.parametrize("age", [0.0, DAY])
+def test_a_blob_that_is_sealed_anew_and_told_of_again_is_counted_once(
+    house: House, age: float
+) -> None:
+    digest = house.fill("app", content_of("a"))
+    house.age(age)
+    _survey(house)
+    _sealed_anew(house, digest)
+    house.fill("other", content_of("a"))
+    assert not house.usage.arrived(digest)
+    assert house.usage.blobs == _size(house, digest)
+
+
+def test_what_a_walk_and_an_event_both_tell_of_is_counted_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the event comes before the walk is there or after, and when what came goes again."""
+    early, late, gone = (house.fill("app", content_of(seed)) for seed in "abc")
+
+    def telling(folder: str) -> Iterator[Digest]:
+        for digest in (early, gone):
+            assert house.usage.arrived(digest)
+        house.links.remove(Kind.LAYER, _APP, gone)
+        house.vacuum.condemn_unreferenced(gone)
+        yield from all_digests(folder)
+        assert not house.usage.arrived(late)
+
+    monkeypatch.setattr("janitor.usage.walk.digests", telling)
+    house.usage.count(house.pace())
+    assert house.usage.blobs == _size(house, early) + _size(house, late)
+    assert house.usage.trash == _size_of(house, gone)
+
+
+def test_no_more_blobs_are_remembered_than_memory_is_to_hold(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_MOST_KNOWN", 3)
+    for number in range(5):
+        house.fill("app", content_of(str(number)))
+    _survey(house)
+    newest = house.fill("app", content_of("newest"))
+    assert [house.usage.arrived(newest) for _ in range(2)] == [True, False]
+    assert len(house.usage._known) == 3
+
+
 def test_a_blob_that_comes_back_from_the_trash_is_counted_back(house: House) -> None:
     digest = house.fill("app", content_of("a"))
     _survey(house)
@@ -245,7 +325,7 @@ def test_a_blob_that_comes_back_from_the_trash_is_counted_back(house: House) -> 
     assert path is not None
     house.usage.condemned(digest, path)
     assert (house.usage.blobs, house.usage.trash) == (0, size)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert (house.usage.blobs, house.usage.trash) == (size, 0)
 
 

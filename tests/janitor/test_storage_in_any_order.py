@@ -49,7 +49,7 @@ class Storage(RuleBasedStateMachine):
         self.house.age(TTL + 1)
         House(self.root, grace=0.0).sweep().run(self.house.pace())
         self.house.age(GRACE + 1)
-        self.house.trash.empty()
+        self.house.trash.empty(self.house.pace())
         left = self.house.files()
         shutil.rmtree(self.root)
         assert left == set()
@@ -75,7 +75,7 @@ class Storage(RuleBasedStateMachine):
     def die_between_condemning_and_looking_again(self, content: bytes) -> None:
         """A janitor takes away a blob that is wanted, and dies; the next one starts."""
         self.house.blobs.condemn(Digest.of(content), self.house.claims.now())
-        self.house.trash.empty()
+        self.house.trash.empty(self.house.pace())
 
     @precondition(lambda self: self.links)
     @rule(data=st.data())
@@ -129,7 +129,7 @@ class Storage(RuleBasedStateMachine):
     def sweep(self) -> None:
         """Everything is looked at, the trash too."""
         self.house.sweep().run(self.house.pace())
-        self.house.trash.empty()
+        self.house.trash.empty(self.house.pace())
         self.links = {link: unused for link, unused in self.links.items() if unused <= TTL}
         self.tags = {tag: unused for tag, unused in self.tags.items() if self._stays(tag, unused)}
 
@@ -159,7 +159,7 @@ class Storage(RuleBasedStateMachine):
     @rule()
     def empty_trash(self) -> None:
         """The janitor's other round."""
-        self.house.trash.empty()
+        self.house.trash.empty(self.house.pace())
 
     @invariant()
     def every_link_is_there_with_its_data_and_its_reference(self) -> None:

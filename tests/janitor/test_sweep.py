@@ -1,5 +1,6 @@
 """The slow look at everything, also at folders that another registry filled."""
 
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_what_was_taken_in_goes_to_the_last_file_when_it_is_due(tmp_path: Path) 
         assert isinstance(message, ExpireLink | ExpireTag)
         assert house.expiries.settle(message) is None
     house.age(GRACE)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert house.files() == set()
 
 
@@ -146,6 +147,20 @@ def test_what_the_events_missed_is_removed(tmp_path: Path) -> None:
     assert house.blobs.size(due) is None
     assert house.tags.names(RepositoryName("app")) == []
     assert house.has("app", used)
+
+
+def test_what_was_to_expire_before_it_was_there_ends_with_its_life_all_the_same(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path)
+    assert house.settle("app", Digest.of(_LAYER)) is None
+    late = house.fill("app", _LAYER)
+    house.age(TTL - 1)
+    house.sweep().run(house.pace())
+    assert house.has("app", late)
+    house.age(2)
+    house.sweep().run(house.pace())
+    assert not house.has("app", late)
 
 
 def test_blobs_without_any_link_are_removed_once_they_have_settled(tmp_path: Path) -> None:
@@ -334,6 +349,92 @@ def test_work_in_hand_is_left_alone_however_old_its_files(tmp_path: Path) -> Non
     claim.release()
 
 
+_HEX = Digest.of(_LAYER).hex
+_EMPTY = [
+    f"docker/registry/v2/blobs/sha256/{_HEX[:2]}/{_HEX}",
+    f"docker/registry/v2/blobs/sha256/{_HEX[:2]}",
+    "docker/registry/v2/blobs/sha512",
+    "docker/registry/v2/repositories/library",
+    f"docker/registry/v2/repositories/a/_layers/sha256/{_HEX}",
+    "docker/registry/v2/repositories/a/_layers/sha256",
+    "docker/registry/v2/repositories/a/_layers",
+    f"docker/registry/v2/repositories/a/b/_manifests/revisions/sha256/{_HEX}",
+    "docker/registry/v2/repositories/a/_manifests",
+    "docker/registry/v2/repositories/a/_manifests/tags",
+    "docker/registry/v2/repositories/a/_manifests/tags/v1/current",
+    f"docker/registry/v2/repositories/a/_manifests/tags/v1/index/sha256/{_HEX}",
+    "docker/registry/v2/repositories/a/_uploads",
+    f"entrepot/references/sha256/{_HEX[:2]}/{_HEX}",
+    f"entrepot/references/sha256/{_HEX[:2]}",
+    "entrepot/claims/ab/abcdef",
+    "entrepot/claims/ab",
+    f"entrepot/fills/sha256/{_HEX[:2]}/{_HEX}",
+    f"entrepot/fills/sha256/{_HEX[:2]}",
+]
+
+
+def _sweep_all(house: House) -> None:
+    house.sweep().run(house.pace())
+    house.leftovers.clear(house.pace())
+
+
+@pytest.mark.parametrize("folder", _EMPTY)
+def test_a_folder_that_a_crash_left_empty_goes_after_a_day(tmp_path: Path, folder: str) -> None:
+    house = House(tmp_path)
+    top = {"docker": 3, "entrepot": 2}[folder.partition("/")[0]]
+    highest = Path(tmp_path, *folder.split("/")[: top + 2])
+    (tmp_path / folder).mkdir(parents=True)
+    house.age(DAY - 60)
+    _sweep_all(house)
+    assert (tmp_path / folder).is_dir()
+    house.age(61)
+    _sweep_all(house)
+    assert not highest.exists()
+
+
+def test_empty_folders_beside_what_is_used_go_and_that_stays(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    name, digest = (
+        RepositoryName("library/app"),
+        house.fill("library/app", _MANIFEST, Kind.MANIFEST),
+    )
+    house.tags.point(name, _TAG, digest)
+    index = house.layout.tag_index(name, _TAG, Digest.of(_LAYER))
+    Path(index).parent.mkdir()
+    house.age(2 * DAY)
+    house.links.mark(Kind.MANIFEST, name, digest)
+    house.tags.mark(name, _TAG)
+    _sweep_all(house)
+    assert not Path(index).parent.exists()
+    stored = house.tags.read(name, _TAG)
+    assert stored is not None
+    assert stored.digest == digest
+    assert stored.confirmed > 0
+
+
+def test_who_is_about_to_use_an_empty_folder_makes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep comes between its making and its use, at every seventh folder."""
+    monkeypatch.setattr("janitor.hollow._LEFT_AFTER", -1.0)
+    house, sweeping = House(tmp_path), House(tmp_path)
+    mkdir, made, swept = os.mkdir, itertools.count(), []
+
+    def swept_at_once(path: str) -> None:
+        mkdir(path)
+        if next(made) % 7 == 6:
+            with monkeypatch.context() as undisturbed:
+                undisturbed.setattr(os, "mkdir", mkdir)
+                _sweep_all(sweeping)
+            swept.append(not os.path.exists(path))
+
+    monkeypatch.setattr(os, "mkdir", swept_at_once)
+    filled = [house.fill(f"app{number}", content_of(str(number))) for number in range(20)]
+    assert sum(swept) > 10
+    assert all(house.has(f"app{number}", digest) for number, digest in enumerate(filled))
+    assert all(house.blobs.size(digest) is not None for digest in filled)
+
+
 def test_upstreams_lists_are_kept_for_ever_where_content_is(tmp_path: Path) -> None:
     house = House(tmp_path)
     TagLists(house.layout).write(_REPOSITORY, [_TAG])
@@ -383,6 +484,29 @@ def test_a_shorter_life_is_told_to_what_is_there_and_only_once(tmp_path: Path) -
     after.broker.published.clear()
     after.sweep().run(after.pace())
     assert after.broker.published == []
+
+
+def test_what_a_clock_that_ran_ahead_has_marked_counts_as_used_now(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    digest = house.fill("app", _LAYER)
+    house.tags.point(RepositoryName("app"), _TAG, digest)
+    house.age(-365 * DAY)
+    house.sweep().run(house.pace())
+    house.age(TTL + 1)
+    house.sweep().run(house.pace())
+    assert not house.has("app", digest)
+    assert house.tags.names(RepositoryName("app")) == []
+
+
+def test_what_a_clock_that_ran_ahead_has_announced_or_condemned_goes_too(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.links.refer(Kind.LAYER, _REPOSITORY, Digest.of(_LAYER))
+    house.blobs.put(Digest.of(_MANIFEST), _MANIFEST)
+    house.blobs.condemn(Digest.of(_MANIFEST), house.claims.now())
+    house.age(-365 * DAY)
+    house.sweep().run(house.pace())
+    house.trash.empty(house.pace())
+    assert house.files() == set()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"ttl": 7}', b'{"ttl": {"": "x"}}', b"\xff"])

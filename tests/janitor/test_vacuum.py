@@ -14,6 +14,7 @@ from common.links import Links, Reference
 from common.messages import Kind
 from common.paths import Layout
 from common.reference import RepositoryName
+from janitor.pace import Interrupted, Pace
 from tests.janitor.house import GRACE, TTL, House, content_of
 
 _CONTENT = content_of("layer") * 1000
@@ -35,7 +36,7 @@ def test_an_open_stream_reads_to_its_end_after_the_trash_is_emptied(house: House
     house.age(TTL + 1)
     house.settle("app", _DIGEST)
     house.age(GRACE + 1)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert house.files() == set()
     assert os.pread(reader.fd, reader.size, 0) == _CONTENT
     reader.close()
@@ -93,17 +94,37 @@ def test_data_has_its_grace_in_the_trash(house: House) -> None:
     house.blobs.put(_DIGEST, _CONTENT)
     house.vacuum.condemn_unreferenced(_DIGEST)
     house.age(GRACE - 10)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert len(list(house.blobs.condemned())) == 1
     house.age(11)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert list(house.blobs.condemned()) == []
+
+
+def test_a_look_at_a_full_trash_goes_at_a_walks_pace(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rests now and then, and ends in the middle when the process is to end."""
+    monkeypatch.setattr("janitor.pace._BATCH", 2)
+    for number in range(5):
+        house.blobs.put(digest := Digest.of(content_of(str(number))), content_of(str(number)))
+        house.blobs.condemn(digest, house.claims.now() - GRACE)
+    stop, rests = threading.Event(), []
+
+    def rest(seconds: float) -> bool:
+        rests.append(seconds)
+        return len(rests) == 2
+
+    monkeypatch.setattr(stop, "wait", rest)
+    with pytest.raises(Interrupted):
+        house.trash.empty(Pace(stop, lambda: None, 60.0))
+    assert len(list(house.blobs.condemned())) == 2
 
 
 def test_what_a_dead_janitor_condemned_though_wanted_is_put_back(house: House) -> None:
     house.fill("app", _CONTENT)
     house.blobs.condemn(_DIGEST, house.claims.now())  # and died before it looked again
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert house.blobs.read(_DIGEST, len(_CONTENT)) == _CONTENT
     assert list(house.blobs.condemned()) == []
 
@@ -114,7 +135,7 @@ def test_what_was_filled_anew_is_not_put_back_but_removed(house: House) -> None:
     house.fill("app", _CONTENT)
     inode = os.stat(house.layout.blob(_DIGEST)).st_ino
     house.age(GRACE + 1)
-    house.trash.empty()
+    house.trash.empty(house.pace())
     assert os.stat(house.layout.blob(_DIGEST)).st_ino == inode
     assert list(house.blobs.condemned()) == []
 
@@ -267,7 +288,7 @@ def test_two_janitors_with_the_same_messages_disturb_nobody(tmp_path: Path) -> N
         try:
             for digest in [*digests, kept]:
                 house.settle("app", digest)
-                house.trash.empty()
+                house.trash.empty(house.pace())
         except BaseException as error:  # noqa: BLE001 - told to the test's own thread
             failures.append(error)
 

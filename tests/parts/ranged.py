@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Iterator
 
-from tests.parts.faults import Answer, Fault
+from tests.parts.faults import Answer, Fault, Throttle
 from tests.parts.serving import Exchange
 
 _FIRST = re.compile(r"bytes=(\d+)-")
@@ -55,3 +55,25 @@ class UpToByte(FromByte):
     def ask(self, headers: dict[str, str]) -> dict[str, str]:
         self._this.fault = self._fault if begins_at(headers) < self._first else Fault()
         return self._applied.ask(headers)
+
+
+class Busiest(Throttle):
+    """Slow, and counts how many bodies are being sent at the same time."""
+
+    def __init__(self, bytes_per_second: float) -> None:
+        super().__init__(bytes_per_second)
+        object.__setattr__(self, "now", [0, 0])
+        object.__setattr__(self, "lock", threading.Lock())
+
+    @property
+    def most(self) -> int:
+        return int(vars(self)["now"][1])
+
+    def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
+        now, lock = vars(self)["now"], vars(self)["lock"]
+        with lock:
+            now[0] += 1
+            now[1] = max(now)
+        yield from super().body(pieces, stopping)
+        with lock:
+            now[0] -= 1

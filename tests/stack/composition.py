@@ -14,6 +14,7 @@ from typing import Any
 import docker
 import yaml
 from docker.errors import APIError, NotFound
+from docker.types import Ulimit
 
 from tests.parts.process import free_port
 from tests.waiting import until
@@ -145,6 +146,7 @@ class Composition:
             "volumes": [*self._volumes(service), *self._secret_files(service)],
             "ports": dict(self._published(name, service)),
             "stop_signal": service.get("stop_signal"),
+            "ulimits": list(_ulimits(service)),
             "network": networks[0].name,
             "networking_config": {
                 networks[0].name: self._client.api.create_endpoint_config(aliases=[name])
@@ -190,6 +192,13 @@ class Composition:
     def _ended(container: Any) -> bool:
         container.reload()
         return bool(container.status in ("exited", "dead"))
+
+
+def _ulimits(service: dict[str, Any]) -> Iterator[Ulimit]:
+    for name, most in service.get("ulimits", {}).items():
+        yield Ulimit(name=name, soft=most, hard=most)
+        # podman adds this one to any, as high as only a machine's own root may set it.
+        yield Ulimit(name="nproc", soft=1000, hard=1000)
 
 
 def _limits(service: dict[str, Any]) -> dict[str, Any]:

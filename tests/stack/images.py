@@ -5,6 +5,7 @@ begin with, and on it stand-ins of the others with the same interface: images/*.
 """
 
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -34,6 +35,15 @@ def provide(client: docker.DockerClient, names: Iterable[str]) -> list[str]:
             made.append(name)
     _build(client, OURS, _ROOT, _ROOT / "deploy/Dockerfile")
     return made
+
+
+def health_check() -> list[str]:
+    """What our image's own health check runs; by its recipe, as podman does not keep it."""
+    recipe = (_ROOT / "deploy/Dockerfile").read_text()
+    found = re.search(r"^HEALTHCHECK [^\[]*CMD (\[.*\])$", recipe, re.MULTILINE)
+    assert found, "deploy/Dockerfile has no health check"
+    argv: list[str] = json.loads(found[1])
+    return argv
 
 
 def _had(client: docker.DockerClient, name: str) -> bool:

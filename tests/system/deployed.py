@@ -33,11 +33,12 @@ class DeployedRabbit(DebianRabbit):
 
 
 class Deployed:
-    """Two frontends, two fetchers and a janitor behind HAProxy, scraped by Prometheus."""
+    """Two frontends, two fetchers, a janitor, a console behind HAProxy, scraped by Prometheus."""
 
     def __init__(self, folder: Path, remoteurl: str, rabbit: DeployedRabbit) -> None:
         self.folder = folder
-        self.port, self.prometheus, self._watch = free_port(), free_port(), free_port()
+        self.port, self.console = free_port(), free_port()
+        self.prometheus, self._watch = free_port(), free_port()
         self._rabbit = rabbit
         (folder / "queue_url").write_text(rabbit.url + "\n")
         self._common = {
@@ -51,7 +52,7 @@ class Deployed:
             "REGISTRY_JANITOR_SWEEPINTERVAL": "2s",
             "REGISTRY_JANITOR_MAXSIZE": "10GB",
         }
-        roles = ("frontend", "frontend", "fetcher", "fetcher", "janitor")
+        roles = ("frontend", "frontend", "fetcher", "fetcher", "janitor", "console")
         self.members = [(role, free_port(), free_port()) for role in roles]
         self.running: list[Process] = []
 
@@ -122,8 +123,11 @@ class Deployed:
             for n, (role, port, debug) in enumerate(self.members)
             if role == "frontend"
         )
+        pages = f"server console 127.0.0.1:{self.members[-1][2]}"
         changes = {
             "bind :5000": f"bind 127.0.0.1:{self.port}",
+            "bind :5001": f"bind 127.0.0.1:{self.console}",
+            "server-template console 1 console:5001 resolvers system init-addr none": pages,
             "bind :8405": f"bind 127.0.0.1:{self._watch}",
             "check port 5001 inter 1s fall 2 rise 1 resolvers system init-addr none": "check inter 1s fall 2 rise 1",
             "    server-template frontend 1-16 frontend:5000": servers,

@@ -1,7 +1,9 @@
 """Images fetched ahead of their clients, by whole processes and both queues."""
 
 import json
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,14 @@ import pytest
 
 from common.blobstore import FileBlobStore
 from common.digest import Digest
+from common.fills import Fill
 from common.links import Links
 from common.messages import Kind
 from common.reference import RepositoryName
 from tests.parts.counting import Upstream
 from tests.parts.faults import HoldBody, Status
 from tests.parts.images import CONFIG, INDEX, LAYER, MANIFEST
+from tests.parts.ranged import Busiest, starts
 from tests.system.cluster import Cluster, cluster
 from tests.waiting import until
 
@@ -31,7 +35,13 @@ class Image:
 
 
 def add_image(upstream: Upstream, tag: str | None, name: str, layers: int = 6) -> Image:
-    contents = [f"{name} {number}".encode() * 1000 for number in range(layers + 1)]
+    return add_image_of(
+        upstream, tag, [f"{name} {number}".encode() * 1000 for number in range(layers + 1)]
+    )
+
+
+def add_image_of(upstream: Upstream, tag: str | None, contents: list[bytes]) -> Image:
+    """An image of this configuration and these layers."""
     config, *others = [
         {"mediaType": LAYER, "digest": upstream.add_blob(APP, content), "size": len(content)}
         for content in contents
@@ -101,6 +111,30 @@ def test_a_client_that_asks_for_what_is_being_fetched_ahead_shares_the_download(
         assert [answer.result(60).digest for answer in answers] == image.blobs
     until_here(cache, image.blobs)
     assert sorted(asked_for(upstream)) == sorted(image.blobs)
+
+
+def test_a_large_layer_fetched_ahead_comes_by_many_connections_once_its_client_is_there(
+    cache: Cluster, upstream: Upstream, record_property: Callable[[str, object], None]
+) -> None:
+    rate, size = 4_000_000, 20_000_000
+    busy = Busiest(rate)
+    image = add_image_of(upstream, "1", [b"{}", random.Random(8).randbytes(size)])
+    config, layer = image.blobs
+    upstream.fail(f"*/blobs/{layer}", busy)
+    # As docker does.
+    assert cache.get(manifest_path("1")).status == 200
+    assert cache.blob(APP, config).digest == config
+    fill = Fill(cache.layout, layer)
+    until(lambda: fill.started() is not None, 20, "the layer to be on its way")
+    assert fill.is_ahead()
+    assert busy.most <= 1
+    begun = time.monotonic()
+    assert cache.blob(APP, layer).digest == layer
+    record_property("seconds", round(time.monotonic() - begun, 2))
+    assert busy.most >= 4
+    parts = starts(upstream.seen(f"*/blobs/{layer}", "GET"))
+    assert len(set(parts)) == len(parts)
+    until(lambda: upstream.sent(f"*/blobs/{layer}") == size, what="each byte sent once")
 
 
 def test_of_an_index_only_the_image_is_fetched_ahead_that_is_asked_for(

@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from urllib.request import urlopen
 
 import pytest
+import yaml
 
 from tests.parts.counting import Upstream
 from tests.parts.faults import Throttle
@@ -92,6 +94,13 @@ def test_every_target_is_up(stack: Deployed) -> None:
     until(lambda: up() == expected, 60, f"all targets to be up, not {up()}")
 
 
+def test_people_find_the_console_behind_the_balancer(stack: Deployed) -> None:
+    with urlopen(f"http://127.0.0.1:{stack.console}/", timeout=20) as answer:
+        page = answer.read().decode()
+    assert page.count(">frontend</td>") == 2
+    assert "The queue does not answer." not in page
+
+
 def queries() -> list[str]:
     """Every query of every dashboard."""
     return [
@@ -111,6 +120,13 @@ def test_no_panel_is_empty_under_load(stack: Deployed, source: Upstream, images:
     for query in asked:
         # A rate takes two scrapes, what the janitor says a sweep.
         until(partial(stack.query, query), 40, f"an answer to {query}")
+
+
+def test_what_keda_asks_has_one_answer(stack: Deployed) -> None:
+    scaled = yaml.safe_load((DEPLOY / "kubernetes/autoscaling/fetcher.yml").read_text())
+    query = scaled["spec"]["triggers"][0]["metadata"]["query"]
+    (found,) = until(partial(stack.query, query), 40, f"an answer to {query}")
+    assert float(found["value"][1]) >= 0
 
 
 def test_rules_are_evaluated_and_nothing_is_wrong(stack: Deployed) -> None:

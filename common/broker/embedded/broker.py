@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from common import logs
 from common.broker import Delivery
-from common.broker.embedded.clock import due_ms, now_ms
+from common.broker.embedded.clock import delay_ms, due_ms, now_ms
 from common.broker.embedded.consumer import LOOK_SECONDS, Consumer
 from common.broker.embedded.ledger import Ledger
 from common.broker.embedded.mailbox import Mailbox
@@ -55,8 +55,8 @@ class EmbeddedBroker:
 
     def publish(self, queue: Queue, message: Message, *, delay: float = 0.0) -> Future[None]:
         """See Broker."""
-        key, body, due = message.key, encode(message), due_ms(delay)
-        published = self._scribe.submit(partial(_put, queue, key, body, due))
+        put = partial(_put, queue, message.key, encode(message), due_ms(delay), delay_ms(delay))
+        published = self._scribe.submit(put)
         if delay < LOOK_SECONDS:
             # What is due later is found by the consumers' own looking.
             published.add_done_callback(self._wake_consumers)
@@ -154,8 +154,8 @@ class EmbeddedBroker:
             raise BrokerUnavailable("the queue's file does not answer") from error
 
 
-def _put(queue: Queue, key: str, body: bytes, due: int, ledger: Ledger) -> None:
-    if not ledger.put(queue, key, body, due):
+def _put(queue: Queue, key: str, body: bytes, due: int, delay: int, ledger: Ledger) -> None:
+    if not ledger.put(queue, key, body, due, delay):
         raise Refused(f"the queue {queue.value} is full")
 
 

@@ -13,13 +13,23 @@ _DEAD_KEPT = 10_000
 # Another publication of a waiting key leaves one row. For work the earliest due counts, but what
 # waits to be retried is not hurried: an upstream asked for that pause, and every waiting client
 # publishes again and again. For an expiry the newest due counts: that is how it is renewed.
-_PUT = """
-    INSERT INTO job (queue, key, body, due_ms) VALUES (?, ?, ?, ?)
+_COUNTS = "queue = 'expiry' OR (attempts = 0 AND excluded.due_ms < due_ms)"
+_PUT = f"""
+    INSERT INTO job (queue, key, body, due_ms, delay_ms) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (queue, key) WHERE owner IS NULL DO UPDATE SET
         body = excluded.body,
-        due_ms = CASE WHEN queue = 'expiry' THEN excluded.due_ms
-                      WHEN attempts > 0 THEN due_ms
-                      ELSE min(due_ms, excluded.due_ms) END
+        due_ms = iif({_COUNTS}, excluded.due_ms, due_ms),
+        delay_ms = iif({_COUNTS}, excluded.delay_ms, delay_ms)
+"""  # noqa: S608 - our own words
+
+# What is due further ahead than it was ever to wait was dated before the clock was set back: its
+# delay begins anew. Not by less than a second, as clocks are corrected by little all the time; nor
+# for expiries, which may be a million: what they miss a sweep finds.
+_SET_BACK_MS = 1000
+_REDATE = """
+    UPDATE job SET due_ms = :now + delay_ms
+    WHERE queue = :queue AND owner IS NULL AND due_ms > :now + delay_ms + :set_back
+        AND due_ms > :now + :set_back
 """
 
 # A full queue takes no further key rather than grow until the disk is full; what waits already may
@@ -56,11 +66,11 @@ class Ledger:
         self._connection = connection
         self._room: dict[Queue, int] = {}
 
-    def put(self, queue: Queue, key: str, body: bytes, due_ms: int) -> bool:
-        """Have `key` wait in `queue`; False when that is full."""
+    def put(self, queue: Queue, key: str, body: bytes, due_ms: int, delay_ms: int = 0) -> bool:
+        """Have `key` wait in `queue` until `due_ms`, which is in `delay_ms`; False when that is full."""
         if queue in LONGEST and not self._has_room(queue) and not self._waits(queue, key):
             return False
-        self._connection.execute(_PUT, (queue.value, key, body, due_ms))
+        self._connection.execute(_PUT, (queue.value, key, body, due_ms, delay_ms))
         return True
 
     def _has_room(self, queue: Queue) -> bool:
@@ -93,11 +103,17 @@ class Ledger:
         found: list[Claim] = []
         most = limit
         for queue in queues:
+            if queue is not Queue.EXPIRY:
+                self._redate(queue, now_ms)
             while len(found) < most and (claim := self._next(owner, queue, now_ms, lease_ms)):
                 found.append(claim)
             if queue is queues[0] and later is not None:
                 most = min(limit, len(found) + later)
         return found
+
+    def _redate(self, queue: Queue, now_ms: int) -> None:
+        values = {"now": now_ms, "queue": queue.value, "set_back": _SET_BACK_MS}
+        self._connection.execute(_REDATE, values)
 
     def _next(self, owner: str, queue: Queue, now_ms: int, lease_ms: int) -> Claim | None:
         rows = self._connection.execute(_CLAIM, (owner, lease_ms, queue.value, now_ms)).fetchall()
@@ -125,16 +141,16 @@ class Ledger:
                 "DELETE FROM job WHERE key = ? AND owner IS NULL AND due_ms <= ?", (key, now_ms)
             )
 
-    def postpone(self, job: int, owner: str, due_ms: int) -> None:
-        """Have it wait again; it takes in what was published for the key meanwhile."""
-        self._free("id = ? AND owner = ?", (job, owner), due_ms)
+    def postpone(self, job: int, owner: str, due_ms: int, delay_ms: int) -> None:
+        """Have it wait again, as `put`; it takes in what was published for the key meanwhile."""
+        self._free("id = ? AND owner = ?", (job, owner), due_ms, delay_ms)
 
-    def defer(self, job: int, owner: str, due_ms: int) -> None:
+    def defer(self, job: int, owner: str, due_ms: int, delay_ms: int) -> None:
         """The same, without this time having been an attempt."""
         self._connection.execute(
             "UPDATE job SET attempts = attempts - 1 WHERE id = ? AND owner = ?", (job, owner)
         )
-        self.postpone(job, owner, due_ms)
+        self.postpone(job, owner, due_ms, delay_ms)
 
     def bury(self, job: int, owner: str, reason: str, now_ms: int) -> None:
         """Move it to the dead letters."""
@@ -173,7 +189,9 @@ class Ledger:
         self._connection.execute("UPDATE job SET attempts = attempts - 1 WHERE owner = ?", (owner,))
         self.release(owner, now_ms)
 
-    def _free(self, which: str, parameters: Sequence[object], due_ms: int) -> int:
+    def _free(
+        self, which: str, parameters: Sequence[object], due_ms: int, delay_ms: int = 0
+    ) -> int:
         rows = self._connection.execute(
             f"SELECT id, queue, key FROM job WHERE {which}",  # noqa: S608 - our own words
             parameters,
@@ -184,7 +202,8 @@ class Ledger:
                 "DELETE FROM job WHERE queue = ? AND key = ? AND owner IS NULL", (queue, key)
             )
             self._connection.execute(
-                "UPDATE job SET owner = NULL, due_ms = ? WHERE id = ?", (due_ms, job)
+                "UPDATE job SET owner = NULL, due_ms = ?, delay_ms = ? WHERE id = ?",
+                (due_ms, delay_ms, job),
             )
         return len(rows)
 

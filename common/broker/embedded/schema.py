@@ -1,14 +1,15 @@
 """The ledger's tables.
 
 A row of `job` waits (`owner` is null) until `due_ms`, or runs with its owner until `lease_ms`;
-both are milliseconds since 1970, by this machine's clock. Of a key at most one row waits in each
+both are milliseconds since 1970, by this machine's clock. `delay_ms` is how long it was to wait in
+all: by that is seen that the clock was set back. Of a key at most one row waits in each
 queue; that makes a publication idempotent. `attempts` counts the times it was handed out.
 """
 
 import sqlite3
 
 # Told from a file of another shape by SQLite's own `user_version`.
-VERSION = 1
+VERSION = 2
 
 _STATEMENTS = (
     """CREATE TABLE job (
@@ -17,6 +18,7 @@ _STATEMENTS = (
         key TEXT NOT NULL,
         body BLOB NOT NULL,
         due_ms INTEGER NOT NULL,
+        delay_ms INTEGER NOT NULL,
         attempts INTEGER NOT NULL DEFAULT 0,
         owner TEXT,
         lease_ms INTEGER NOT NULL DEFAULT 0

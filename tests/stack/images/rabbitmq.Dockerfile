@@ -8,5 +8,5 @@ RUN apt-get update -qq \
 # Debian's scripts in /usr/sbin change users; those they wrap do not.
 ENV PATH=/usr/lib/rabbitmq/bin:$PATH HOME=/var/lib/rabbitmq RABBITMQ_LOGS=- \
     RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILES=/etc/rabbitmq/conf.d \
-    RABBITMQ_PID_FILE=/tmp/rabbitmq.pid
+    RABBITMQ_PID_FILE=/tmp/rabbitmq.pid RABBITMQ_LOG_BASE=/tmp
 CMD ["rabbitmq-server"]
