@@ -105,17 +105,21 @@ class ResolveTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTags:
-    """Have the upstream's list of this repository's tags stored."""
+    """Have the upstream's list of this repository's tags stored: all, or a stretch of a long list.
+
+    That begins behind the tag `after`, or with the first where there is none.
+    """
 
     source: Source
+    after: Tag | None = None
     request_id: str = ""
     traceparent: str = ""
     tracestate: str = ""
 
     @property
     def key(self) -> str:
-        """`tags:<stored repository>`."""
-        return f"tags:{self.source.stored}"
+        """`tags:<stored repository>`, and `:<after>` if there is one."""
+        return f"tags:{self.source.stored}" + (f":{self.after}" if self.after else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,6 +387,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "source": _source,
     "digest": lambda wire: Digest(_text(wire)),
     "tag": lambda wire: Tag(_text(wire)),
+    "after": lambda wire: Tag(_text(wire)),
     "kind": Kind,
     "key": _text,
     "request_id": _text,

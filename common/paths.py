@@ -17,7 +17,7 @@ The registry's tree is distribution's (registry/storage/paths.go), to the letter
         claims/<2 hex>/<hex>/                     other work being done, by hash of its key
         references/<alg>/<2 hex>/<hex>/<kind>.<hash of repository>
                                                   who links a blob (common.links)
-        taglists/<2 hex>/<hash of repository>.json
+        taglists/<2 hex>/<hash of repository[:after]>.json
         referrers/<2 hex>/<hash of repository@digest>.json
         trash/<unix time>.<alg>.<hex>             vacuumed blobs, until their grace is over
         quarantine/<alg>.<hex>                    blobs found damaged, for people to look at
@@ -123,9 +123,9 @@ class Layout:
         """One reference to a blob."""
         return f"{self.references(digest)}/{kind.value}.{name_hash(repository)}"
 
-    def tag_list(self, repository: RepositoryName) -> str:
-        """The upstream's list of a repository's tags, as last heard."""
-        hashed = name_hash(repository)
+    def tag_list(self, repository: RepositoryName, after: str | None = None) -> str:
+        """The upstream's list of a repository's tags, or what it has behind `after`, as last heard."""
+        hashed = name_hash(f"{repository}:{after}" if after else repository)
         return f"{self.tag_lists}/{hashed[:2]}/{hashed}.json"
 
     def referrer_list(self, repository: RepositoryName, subject: Digest) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.digest import Digest
 from common.durable import make_folder, remove_empty_folders, remove_file, write_file
@@ -97,26 +97,43 @@ class Tags:
         return sorted(tags)
 
 
+class TagList(NamedTuple):
+    """A list, or a stretch of one; `heard` in unix seconds, `whole` says that nothing follows."""
+
+    tags: list[Tag]
+    heard: float
+    whole: bool = True
+
+
 class TagLists:
-    """The upstreams' tag lists, as last heard."""
+    """The upstreams' tag lists, as last heard; long ones in stretches, each behind some tag."""
 
     def __init__(self, layout: Layout) -> None:
         """Use the tree of `layout`."""
         self._layout = layout
 
-    def write(self, repository: RepositoryName, tags: list[Tag]) -> None:
-        """Keep the upstream's list."""
-        content = json.dumps({"repository": repository, "tags": sorted(tags)}).encode()
-        path = self._layout.tag_list(repository)
+    def write(
+        self,
+        repository: RepositoryName,
+        tags: list[Tag],
+        *,
+        after: Tag | None = None,
+        whole: bool = True,
+    ) -> None:
+        """Keep the upstream's list, or what it has behind `after`; not `whole`, more follows."""
+        wire = {"repository": repository, "tags": sorted(tags), "whole": whole}
+        content = json.dumps(wire).encode()
+        path = self._layout.tag_list(repository, after)
         make_folder(os.path.dirname(path))
         write_file(path, content, temporary=self._layout.temporary)
 
-    def read(self, repository: RepositoryName) -> tuple[list[Tag], float] | None:
-        """The list and when it was heard (unix seconds); None when never."""
+    def read(self, repository: RepositoryName, after: Tag | None = None) -> TagList | None:
+        """The list, or what it has behind `after`; None when it was never heard."""
         try:
-            with open(self._layout.tag_list(repository), "rb") as file:
+            with open(self._layout.tag_list(repository, after), "rb") as file:
                 content: Any = json.load(file)
                 heard = os.fstat(file.fileno()).st_mtime
-            return [Tag(name) for name in content["tags"]], heard
+            tags = [Tag(name) for name in content["tags"]]
+            return TagList(tags, heard, content.get("whole") is not False or not tags)
         except (OSError, ValueError, KeyError, TypeError, InvalidTag):
             return None

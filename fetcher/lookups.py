@@ -34,12 +34,12 @@ class Lookups:
         Raises LeaseLost when somebody else asks for it by now, whose list is the newer one.
         """
         upstream = self._upstreams.find(job.source)
-        repository = job.source.stored
-        stored = self._storage.tag_lists.read(repository) or self._storage.tags.names(repository)
+        repository, lists = job.source.stored, self._storage.tag_lists
+        stored = lists.read(repository, job.after) or self._storage.tags.names(repository)
         patience = self._new_patience(TRIES_WITH_FALLBACK if stored else None)
-        tags = patience.ask(lambda: upstream.tags(job.source.repository))
+        found = patience.ask(lambda: upstream.tags(job.source.repository, job.after))
         lease.confirm()
-        self._storage.tag_lists.write(repository, tags)
+        lists.write(repository, found.tags, after=job.after, whole=found.whole)
         return FillCommitted(key=job.key)
 
     def list_referrers(self, job: ListReferrers, lease: Lease) -> FillCommitted:

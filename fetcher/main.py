@@ -29,6 +29,7 @@ from fetcher.jobs import Jobs
 from fetcher.leases import Leases
 from fetcher.prefetch import Room
 from fetcher.rest import Rest
+from fetcher.shares import Shares
 from fetcher.storage import open_storage
 from fetcher.upstream import Upstream, UpstreamSettings
 from fetcher.upstreams import Configured, Upstreams
@@ -94,9 +95,8 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
         log.warning("read-only for maintenance: nothing is fetched")
     else:
         slots = config.fetcher.slots
-        broker.consume(
-            [Queue.INTERACTIVE, Queue.PREFETCH], slots, worker.handle, reserved=slots // 2
-        )
+        in_turn = Shares(slots, config.proxy.upstreams).among(worker.handle)
+        broker.consume([Queue.INTERACTIVE, Queue.PREFETCH], slots, in_turn, reserved=slots // 2)
     metering = Metering(config, "fetcher")
     stack.callback(metering.close)
     metering.start(broker, upstreams.tell_metrics)

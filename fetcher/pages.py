@@ -1,7 +1,7 @@
 """Lists of an upstream, page by page (OCI distribution-spec, "Listing Tags", "Listing Referrers")."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -19,6 +19,13 @@ _OK = 200
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^<>]*?\brel\s*=\s*"?next\b"?', re.IGNORECASE)
 
 
+class TooMuch(UpstreamError):
+    """There is more of a list than is taken: pages, or bytes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list to be read: how messages call it, and how much of it is taken (bytes: of all pages)."""
@@ -34,11 +41,17 @@ class Listing:
         return registry.ask("GET", url, repository, {"Accept": self.accept})
 
     def pages(
-        self, registry: Registry, repository: RepositoryName, url: str, answer: Answer
+        self,
+        registry: Registry,
+        repository: RepositoryName,
+        url: str,
+        answer: Answer,
+        is_enough: Callable[[int], bool] = lambda _pages: False,
     ) -> Iterator[bytes]:
         """The bodies of the page at `url`, which is `answer`, and of all that follow it.
 
-        Raises UpstreamError when one is refused, leads elsewhere, or there is no end to them.
+        Raises UpstreamError when one is refused or leads elsewhere, TooMuch when there is no end to
+        them or, with another to follow, so many pages are enough.
         """
         home = Origin.of(url)
         seen = {url}
@@ -52,10 +65,8 @@ class Listing:
                 return
             if following in seen:
                 raise UpstreamError(f"{self.called} whose pages go in a circle", retryable=False)
-            if len(seen) == self.most_pages:
-                raise UpstreamError(
-                    f"{self.called} of more than {self.most_pages} pages", retryable=False
-                )
+            if len(seen) == self.most_pages or is_enough(len(seen)):
+                raise TooMuch(f"{self.called} of more than {len(seen)} pages")
             seen.add(following)
             answer = self.ask(registry, repository, following)
 
@@ -67,9 +78,7 @@ class Listing:
         finally:
             answer.response.close()
         if body is None:
-            raise UpstreamError(
-                f"{self.called} of more than {self.most_bytes} bytes", retryable=False
-            )
+            raise TooMuch(f"{self.called} of more than {self.most_bytes} bytes")
         return body
 
 

@@ -16,6 +16,7 @@ from fetcher.registry import Registry
 from fetcher.rest import Rest
 from fetcher.segments import Segments
 from fetcher.settings import UpstreamSettings
+from fetcher.taglists import Stretch
 from fetcher.urgency import is_urgent
 
 __all__ = ["MANIFEST_TYPES", "BlobStream", "Manifest", "Upstream", "UpstreamSettings"]
@@ -125,10 +126,13 @@ class Upstream:
         with self._registry.visit():
             return manifests.head(self._registry, repository, tag, known)
 
-    def tags(self, repository: RepositoryName) -> list[Tag]:
-        """All tags, in the upstream's order, each once; names that are no valid tags are left out."""
+    def tags(self, repository: RepositoryName, after: Tag | None = None) -> Stretch:
+        """The tags, or those behind `after`, each once; names that are no valid tags are left out.
+
+        In the upstream's order. Where that is ASCII's, a long list's first part is told alone.
+        """
         with self._registry.visit():
-            return taglists.all_tags(self._registry, repository)
+            return taglists.tags_after(self._registry, repository, after)
 
     def referrers(self, repository: RepositoryName, subject: Digest) -> list[dict[str, Any]]:
         """Descriptors of all that refers to the manifest `subject`, in the upstream's order.

@@ -16,6 +16,7 @@ from common.rules import Rules
 from common.source import DEFAULT_UPSTREAM, Source
 from fetcher import conditions, watching
 from fetcher.manners import Condition
+from fetcher.taglists import Stretch
 
 
 class Stream(Protocol):
@@ -86,8 +87,8 @@ class AnyUpstream(Protocol):
     ) -> Digest | None:
         """What the tag points to, None when the upstream does not tell without sending it."""
 
-    def tags(self, repository: RepositoryName) -> list[Tag]:
-        """The repository's tags."""
+    def tags(self, repository: RepositoryName, after: Tag | None = None) -> Stretch:
+        """The repository's tags, or those behind `after`; of a long list not all."""
 
     def referrers(self, repository: RepositoryName, subject: Digest) -> list[dict[str, Any]]:
         """Descriptors of what refers to a manifest."""

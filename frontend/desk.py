@@ -123,7 +123,7 @@ class Desk:
         BrokerUnavailable or OutOfPatience when the time is over, Crowded when too many wait.
         """
         deadline = asyncio.get_running_loop().time() + patience
-        with self._limits.place() as place:
+        with self._limits.place(job.source.upstream) as place:
             while (errand := self._join(job, place)) is None:
                 found = await look(None)
                 if found is not None:

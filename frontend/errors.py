@@ -113,7 +113,12 @@ def _not_now(error: BrokerUnavailable | OutOfPatience | OSError) -> Answer:
     if isinstance(error, Crowded):
         # Not 429, which dockerd takes for final.
         return Answer(503, "TOOMANYREQUESTS", str(error), _RETRY_AFTER)
-    return Answer(503, "UNAVAILABLE", "the upstream takes too long", _RETRY_AFTER)
+    return Answer(
+        503,
+        "UNAVAILABLE",
+        "it has not come in time; the upstream is slow, or much waits for it",
+        _RETRY_AFTER,
+    )
 
 
 def _from_upstream(error: UpstreamError) -> Answer:

@@ -5,9 +5,12 @@ Three bounds, each per worker process:
     places          requests that wait, of all clients; past it: Crowded, a 503 with Retry-After.
                     Fewer than connections, so that hits are always answered. One client may take
                     half of them.
-    jobs            of one client under way. The rest of its requests wait their turn here, so
-                    that another client's job finds a short queue. A job counts until its outcome
-                    is known, also when the client has hung up meanwhile.
+    jobs            of one client under way for one upstream: by default as many as the fetchers of
+                    one machine have slots. The rest of its requests wait their turn here, so that
+                    another client's job finds a short queue, and its own for another upstream none.
+                    A job counts until its outcome is known, also when the client has hung up
+                    meanwhile. That one upstream, or one kind of job, does not take all slots is the
+                    fetchers' business (fetcher.shares).
     not there       a client whose jobs turn out to be about nothing again and again has few of
                     them under way until that stops. It is slowed down, not refused: others behind
                     its address still get what they ask for.
@@ -17,11 +20,12 @@ Refused is with 503, never 429: dockerd takes 429 for final and leaves its mirro
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from common.source import DEFAULT_UPSTREAM
 from frontend.callers import Callers
 from frontend.errors import Crowded
 
@@ -41,36 +45,38 @@ class _Client:
 
     def __init__(self, most_jobs: int, clock: Callable[[], float]) -> None:
         self.places = 0
-        self.jobs = 0
-        self._line: deque[asyncio.Future[Turn]] = deque()
+        # By upstream, like the lines of those who wait.
+        self._jobs: Counter[str] = Counter()
+        self._lines: defaultdict[str, deque[asyncio.Future[Turn]]] = defaultdict(deque)
         self._most_jobs = most_jobs
         self._clock = clock
         self._missed, self._missed_at = 0.0, clock()
 
     @property
     def is_idle(self) -> bool:
-        return not (self.places or self.jobs)
+        return not (self.places or self._jobs.total())
 
-    def stand_in_line(self) -> "asyncio.Future[Turn]":
+    def stand_in_line(self, upstream: str) -> "asyncio.Future[Turn]":
         turn: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        self._line.append(turn)
-        self._grant()
+        self._lines[upstream].append(turn)
+        self._grant(upstream)
         return turn
 
-    def end(self, *, missing: bool) -> None:
+    def end(self, upstream: str, *, missing: bool) -> None:
         """One of its jobs is over."""
-        self.jobs -= 1
+        self._jobs[upstream] -= 1
         if missing:
             self._missed = self._missed_now() + 1
             self._missed_at = self._clock()
-        self._grant()
+        self._grant(upstream)
 
-    def _grant(self) -> None:
-        while self._line and self.jobs < self._width():
-            waiting = self._line.popleft()
+    def _grant(self, upstream: str) -> None:
+        line = self._lines[upstream]
+        while line and self._jobs[upstream] < self._width():
+            waiting = line.popleft()
             if not waiting.done():
-                self.jobs += 1
-                waiting.set_result(Turn(self))
+                self._jobs[upstream] += 1
+                waiting.set_result(Turn(self, upstream))
 
     def _width(self) -> float:
         if not self._most_jobs:
@@ -87,28 +93,30 @@ class _Client:
 class Turn:
     """The right to one job; whoever has it ends it."""
 
-    def __init__(self, client: _Client) -> None:
+    def __init__(self, client: _Client, upstream: str) -> None:
         self._client: _Client | None = client
+        self._upstream = upstream
 
     def end(self, *, missing: bool = False) -> None:
         """The job is over, `missing` when there is no such thing; a second time means nothing."""
         client, self._client = self._client, None
         if client is not None:
-            client.end(missing=missing)
+            client.end(self._upstream, missing=missing)
 
 
 class Place:
     """A request's place among those that wait, in `with`."""
 
-    def __init__(self, limits: "Limits", client: _Client) -> None:
+    def __init__(self, limits: "Limits", client: _Client, upstream: str) -> None:
         self._limits = limits
         self._client = client
+        self._upstream = upstream
         self._waiting: asyncio.Future[Turn] | None = None
 
     def turn(self) -> Turn | None:
         """The turn, once it has come: it is the caller's then. The first call gets in line."""
         if self._waiting is None:
-            self._waiting = self._client.stand_in_line()
+            self._waiting = self._client.stand_in_line(self._upstream)
         if not self._waiting.done():
             return None
         turn, self._waiting = self._waiting.result(), None
@@ -142,7 +150,7 @@ class Limits:
         callers: Callers,
         *,
         places: int = 1500,
-        jobs_per_client: int = 64,
+        jobs_per_client: int = 16,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`jobs_per_client` 0: any number."""
@@ -158,8 +166,8 @@ class Limits:
         """How many places are taken."""
         return self._places - self._free
 
-    def place(self) -> Place:
-        """A place for the current request; raises Crowded."""
+    def place(self, upstream: str = DEFAULT_UPSTREAM) -> Place:
+        """A place for the current request, which is for something of `upstream`; raises Crowded."""
         if self._free <= 0:
             raise Crowded("too many requests wait here already")
         client = self._client(self._callers.current())
@@ -167,7 +175,7 @@ class Limits:
             raise Crowded("too many requests of this client wait already")
         self._free -= 1
         client.places += 1
-        return Place(self, client)
+        return Place(self, client, upstream)
 
     def leave(self, client: _Client) -> None:
         """A place is free again; `Place` says so."""

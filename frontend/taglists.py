@@ -1,25 +1,18 @@
 """Tag lists: the upstream's, while it answers; else what was last heard, and what is stored."""
 
-from dataclasses import dataclass
-
 import falcon.asgi
 
 from common.links import is_fresh
 from common.messages import FillCommitted, ListTags
 from common.reference import Tag
 from common.source import Source
+from common.tags import TagList
 from frontend import headers, pages
 from frontend.asking import Asking
 from frontend.services import Services
 
 # distribution's tags.maxtags, where it is 0 or absent.
 _DEFAULT_MOST = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    tags: list[Tag]
-    when: float  # unix seconds; 0 when never
 
 
 class TagLists:
@@ -35,38 +28,59 @@ class TagLists:
         """The tags in ASCII order, at most `n` of them, those after `last`."""
         source = headers.source_of(self._services.naming, req, resp, name)
         size, last = pages.page_size(req, self._most), pages.last(req)
-        listed, stale = await self._list(source)
-        tags = [tag for tag in listed if tag > last]
+        listed, stale = await self._list(source, last)
+        tags = [tag for tag in listed.tags if tag > last]
         page = tags if size is None else tags[:size]
         resp.media = {"name": name, "tags": page}
         if stale:
             headers.mark_stale(resp)
-        if page and len(page) < len(tags):
+        if page and (len(page) < len(tags) or not listed.whole):
             pages.link_next(req, resp, len(page), page[-1])
 
-    async def _list(self, source: Source) -> tuple[list[Tag], bool]:
-        known = self._heard(source)
-        if known is not None and is_fresh(known.when, self._services.terms[source.upstream].tagttl):
-            return known.tags, False
-        heard_before = known.when if known is not None else 0.0
+    async def _list(self, source: Source, last: str) -> tuple[TagList, bool]:
+        """The stretch of the list in which the tags behind `last` are, and whether it is stale."""
+        while True:
+            listed, stale = await self._stretch(source, self._begin(source, last))
+            if not _is_passed(listed, last):
+                return listed, stale
 
-        async def look(done: FillCommitted | None) -> _Heard | None:
-            heard = self._heard(source)
-            if heard is None or (done is None and heard.when == heard_before):
+    def _begin(self, source: Source, last: str) -> Tag | None:
+        """Behind which tag that stretch begins, as far as those before it have been heard."""
+        after: Tag | None = None
+        while (heard := self._heard(source, after)) is not None and _is_passed(heard, last):
+            after = heard.tags[-1]
+        return after
+
+    async def _stretch(self, source: Source, after: Tag | None) -> tuple[TagList, bool]:
+        known = self._heard(source, after)
+        tagttl = self._services.terms[source.upstream].tagttl
+        if known is not None and is_fresh(known.heard, tagttl):
+            return known, False
+        heard_before = known.heard if known is not None else 0.0
+
+        async def look(done: FillCommitted | None) -> TagList | None:
+            heard = self._heard(source, after)
+            if heard is None or (done is None and heard.heard == heard_before):
                 return None
             return heard
 
-        job = ListTags(source=source, request_id=headers.request_id())
-        heard, stale = await self._asking.ask(job, look, self._older(source, known))
-        return heard.tags, stale
+        job = ListTags(source=source, after=after, request_id=headers.request_id())
+        older = known if after else self._older(source, known)
+        return await self._asking.ask(job, look, older)
 
-    def _heard(self, source: Source) -> _Heard | None:
-        read = self._services.tag_lists.read(source.stored)
-        return None if read is None else _Heard(*read)
+    def _heard(self, source: Source, after: Tag | None) -> TagList | None:
+        return self._services.tag_lists.read(source.stored, after)
 
-    def _older(self, source: Source, known: _Heard | None) -> _Heard | None:
+    def _older(self, source: Source, known: TagList | None) -> TagList | None:
         """What there is without the upstream: a tag may have been pulled after the list was heard."""
         stored = self._services.tags.names(source.stored)
         if known is None:
-            return _Heard(stored, 0.0) if stored else None
-        return _Heard(sorted({*known.tags, *stored}), known.when)
+            return TagList(stored, 0.0) if stored else None
+        # What lies beyond a stretch is for the next one to tell.
+        near = [tag for tag in stored if known.whole or tag <= known.tags[-1]]
+        return known._replace(tags=sorted({*known.tags, *near}))
+
+
+def _is_passed(listed: TagList, last: str) -> bool:
+    """Whether what comes behind `last` is not in this stretch, but in one that follows it."""
+    return not listed.whole and bool(listed.tags) and last >= listed.tags[-1]

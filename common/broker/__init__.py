@@ -14,7 +14,8 @@ What every backend promises, and `tests/common/test_broker_contract.py` holds it
   seconds has passed (never early; late by up to a delay step on a backend that has steps).
   `attempt` counts from 1; past MAX_ATTEMPTS, or when its handler's process died that often, a
   message is kept in the dead-letter queue. A new publication of a key that waits to be retried
-  does not hurry the retry, as far as the consumer that met it knows of that.
+  does not hurry the retry, as far as the consumer that met it knows of that. What is deferred was
+  no attempt.
 - *Dead letters.* What nobody can decode goes there too, and what a handler rejects, each with its
   reason. They can be listed, the oldest first, tried again as if newly published, or dropped; one
   that is tried again leaves when its publication is safe, so it may be twice but never nowhere.
@@ -36,7 +37,7 @@ MAX_ATTEMPTS = 8
 
 
 class Delivery(Protocol):
-    """A message handed to a handler, which settles it once: ack, retry or reject."""
+    """A message handed to a handler, which settles it once: ack, retry, defer or reject."""
 
     @property
     def message(self) -> Message:
@@ -55,6 +56,12 @@ class Delivery(Protocol):
 
     def retry(self, delay: float) -> None:
         """Deliver it again, `delay` seconds from now at the earliest, as the next attempt."""
+
+    def defer(self, delay: float) -> None:
+        """Deliver it again, `delay` seconds from now at the earliest, as the same attempt.
+
+        For what was not begun, since its turn has not come.
+        """
 
     def reject(self, reason: str) -> None:
         """Keep it in the dead-letter queue, for people."""

@@ -32,13 +32,20 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Defer:
+    """Again, after `delay` seconds, as if it had not been handed out."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """To the dead letters; `reason` is kept with it."""
 
     reason: str
 
 
-Outcome: TypeAlias = Ack | Retry | Reject
+Outcome: TypeAlias = Ack | Retry | Defer | Reject
 
 
 class Handed:
@@ -68,6 +75,10 @@ class Handed:
         """See Delivery."""
         used_up = self.attempt >= MAX_ATTEMPTS
         self._decide(Reject(ATTEMPTS_USED_UP) if used_up else Retry(max(0.0, delay)))
+
+    def defer(self, delay: float) -> None:
+        """See Delivery."""
+        self._decide(Defer(max(0.0, delay)))
 
     def reject(self, reason: str) -> None:
         """See Delivery."""

@@ -268,8 +268,9 @@ class Frontend:
     maxwaiters: int = setting(leaves.integer(0), 0)
     """Requests that wait in one worker for what is not here, one client's at most half of them;
     0: three quarters of `connections`."""
-    missesperclient: int = setting(leaves.integer(0), 64)
-    """Jobs one client address has under way in one worker, the rest wait their turn; 0: any number."""
+    missesperclient: int = setting(leaves.integer(0), 16)
+    """Jobs one client address has under way in one worker for one upstream, the rest wait their turn;
+    0: any number."""
     sendfile: bool = setting(leaves.boolean(), default=True)
     """Whether large bodies are sent by sendfile(2), or copied; what is encrypted always is."""
 

@@ -61,7 +61,7 @@ LOOP_LAG = _gauge(
 JOBS = _count(
     "entrepot_jobs_total",
     "Jobs that fetchers took, by what they came to: done, failed, held (somebody is at it), left"
-    " (for a successor), storage, broken.",
+    " (for a successor), deferred (its upstream has its share of slots), storage, broken.",
     "job",
     "outcome",
 )

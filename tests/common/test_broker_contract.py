@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,57 @@ def test_a_publication_does_not_hurry_a_retry(brokers: Brokers) -> None:
     until(lambda: handler.keys.count(job("a").key) == 2)
     again = [call for call in handler.calls if call.key == job("a").key]
     assert again[1].at - again[0].at >= 1.5
+
+
+def test_what_is_deferred_comes_back_after_its_delay_and_no_attempt_is_used_up(
+    brokers: Brokers,
+) -> None:
+    rounds = MAX_ATTEMPTS + 2
+    handler = Recorder(
+        lambda delivery: delivery.defer(0.2) if len(handler.calls) < rounds else delivery.ack()
+    )
+    broker = brokers.open()
+    broker.consume(WORK, 1, handler)
+    put(broker, Queue.INTERACTIVE, "a")
+    handler.until(rounds)
+    assert handler.attempts == [1] * rounds
+    times = [call.at for call in handler.calls]
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 0.2
+    until(lambda: broker.depth(Queue.INTERACTIVE) == 0)
+    assert broker.dead() == 0
+
+
+def test_what_is_deferred_lets_others_pass_and_is_one_however_often_it_is_published(
+    brokers: Brokers,
+) -> None:
+    handler = Recorder(
+        lambda delivery: delivery.defer(1) if len(handler.calls) == 1 else delivery.ack()
+    )
+    broker = brokers.open()
+    broker.consume(WORK, 1, handler)
+    put(broker, Queue.INTERACTIVE, "a", "b")
+    handler.until(2)
+    put(broker, Queue.INTERACTIVE, "a")
+    until(lambda: handler.keys.count(job("a").key) == 2)
+    put(broker, Queue.INTERACTIVE, "c")
+    until(lambda: job("c").key in handler.keys)
+    assert handler.keys == [job(name).key for name in ("a", "b", "a", "c")]
+
+
+def test_what_a_client_comes_to_ask_for_does_not_wait_for_what_was_deferred(
+    brokers: Brokers,
+) -> None:
+    handler = Recorder(
+        lambda delivery: delivery.defer(30) if len(handler.calls) == 1 else delivery.ack()
+    )
+    broker = brokers.open()
+    broker.consume(WORK, 1, handler)
+    put(broker, Queue.PREFETCH, "a")
+    handler.until(1)
+    until(lambda: broker.depth(Queue.PREFETCH) == 0)
+    put(broker, Queue.INTERACTIVE, "a")
+    handler.until(2)
+    assert [call.queue for call in handler.calls] == [Queue.PREFETCH, Queue.INTERACTIVE]
 
 
 def test_a_message_whose_handler_raised_is_retried(brokers: Brokers) -> None:

@@ -49,6 +49,7 @@ _MESSAGES: list[Message] = [
     ExpireTag(source=_SOURCE, tag=_TAG),
     ListReferrers(source=_SOURCE, digest=_DIGEST),
     Prefetch(source=_SOURCE, digest=_DIGEST, request_id="r1"),
+    ListTags(source=Source("", RepositoryName("alpine")), after=Tag("3.20")),
 ]
 _EVENTS: list[Event] = [
     FillStarted(key="k", digest=_DIGEST),

@@ -154,10 +154,22 @@ def test_a_list_is_read_as_it_was_heard(layout: Layout) -> None:
     lists = TagLists(layout)
     assert lists.read(_REPOSITORY) is None
     lists.write(_REPOSITORY, [Tag("b"), Tag("a")])
-    heard = lists.read(_REPOSITORY)
-    assert heard is not None
-    assert heard[0] == ["a", "b"]
-    assert heard[1] == pytest.approx(time.time(), abs=60)
+    listed = lists.read(_REPOSITORY)
+    assert listed is not None
+    assert (listed.tags, listed.whole) == (["a", "b"], True)
+    assert listed.heard == pytest.approx(time.time(), abs=60)
+
+
+def test_a_long_list_is_kept_in_stretches(layout: Layout) -> None:
+    lists = TagLists(layout)
+    lists.write(_REPOSITORY, [Tag("b"), Tag("a")], whole=False)
+    assert lists.read(_REPOSITORY, Tag("b")) is None
+    lists.write(_REPOSITORY, [Tag("c")], after=Tag("b"))
+    first, second = lists.read(_REPOSITORY), lists.read(_REPOSITORY, Tag("b"))
+    assert first is not None
+    assert second is not None
+    assert (first.tags, first.whole) == (["a", "b"], False)
+    assert (second.tags, second.whole) == (["c"], True)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,24 @@ def test_the_list_of_tags_is_stored(bench: Workbench, upstream: Upstream) -> Non
     assert bench.recorder.events == [FillCommitted(key=job.key)]
 
 
+def test_a_stretch_of_a_list_is_stored_beside_its_beginning(
+    bench: Workbench, upstream: Upstream
+) -> None:
+    for tag in ("v1", "v2", "v3"):
+        upstream.add_manifest(APP, tag, b"{}", "application/json")
+    bench.storage.tag_lists.write(APP, [Tag("v1")], whole=False)
+    job = ListTags(source=SOURCE, after=Tag("v1"))
+
+    bench.handle(job)
+
+    first = bench.storage.tag_lists.read(APP)
+    second = bench.storage.tag_lists.read(APP, Tag("v1"))
+    assert first is not None
+    assert second is not None
+    assert (first.tags, second.tags) == (["v1"], ["v2", "v3"])
+    assert bench.recorder.events == [FillCommitted(key=job.key)]
+
+
 def test_a_list_that_cannot_be_had_leaves_the_old_one(bench: Workbench, upstream: Upstream) -> None:
     upstream.add_manifest(APP, "v1", b"{}", "application/json")
     bench.handle(ListTags(source=SOURCE))

@@ -96,7 +96,7 @@ def test_a_tag_is_revalidated(client: Upstream, pushed: tuple[str, bytes]) -> No
 
 
 def test_tags_are_listed(client: Upstream) -> None:
-    assert sorted(client.tags(REPOSITORY)) == ["3.20", "edge", "latest"]
+    assert sorted(client.tags(REPOSITORY).tags) == ["3.20", "edge", "latest"]
 
 
 def test_what_is_absent_is_404_by_its_kind(client: Upstream) -> None:

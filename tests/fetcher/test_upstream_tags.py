@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from common.errors import UpstreamError
+from common.reference import Tag
 from fetcher import taglists
+from fetcher.taglists import Stretch
 from tests.fetcher.client import REPOSITORY, upstream
 from tests.fetcher.recording import Reply, Seen, serving
 
@@ -18,6 +20,10 @@ def page(tags: Any, link: str = "") -> Reply:
     return Reply(body=body, headers={"Link": link} if link else {})
 
 
+def stretch(*tags: str, whole: bool) -> Stretch:
+    return Stretch([Tag(tag) for tag in tags], whole)
+
+
 def test_all_pages_are_read_each_tag_once() -> None:
     pages = {
         None: page(["a", "b"], f'<{PATH}?last=b&n=2>; rel="next"'),
@@ -26,7 +32,7 @@ def test_all_pages_are_read_each_tag_once() -> None:
     }
     with serving(lambda seen: pages[seen.query.get("last", [None])[0]]) as server:
         with upstream(server.url) as client:
-            assert client.tags(REPOSITORY) == ["a", "b", "c", "d"]
+            assert client.tags(REPOSITORY) == stretch("a", "b", "c", "d", whole=True)
         assert [seen.path for seen in server.seen] == [PATH] * 3
 
 
@@ -35,7 +41,7 @@ def test_all_pages_are_read_each_tag_once() -> None:
 )
 def test_only_valid_tags_are_told(tags: Any, expected: list[str]) -> None:
     with serving(lambda _: page(tags)) as server, upstream(server.url) as client:
-        assert client.tags(REPOSITORY) == expected
+        assert client.tags(REPOSITORY).tags == expected
 
 
 def test_a_next_page_elsewhere_is_refused_unasked() -> None:
@@ -48,16 +54,77 @@ def test_a_next_page_elsewhere_is_refused_unasked() -> None:
         assert other.seen == []
 
 
-def test_pages_without_end_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def numbered(seen: Seen) -> Reply:
+    """Three tags of an endless list in order, those behind `last`."""
+    first = int(seen.query.get("last", ["t0000"])[0][1:]) + 1
+    tags = [f"t{number:04}" for number in range(first, first + 3)]
+    return page(tags, f'<{PATH}?last={tags[-1]}>; rel="next"')
+
+
+def test_of_a_list_in_order_some_pages_are_enough_and_more_is_had_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taglists, "ENOUGH_PAGES", 2)
+    with serving(numbered) as server, upstream(server.url) as client:
+        first = client.tags(REPOSITORY)
+        assert first == stretch(*(f"t{number:04}" for number in range(1, 7)), whole=False)
+        second = client.tags(REPOSITORY, first.tags[-1])
+        assert second == stretch(*(f"t{number:04}" for number in range(7, 13)), whole=False)
+        assert len(server.seen) == 4
+
+
+def test_a_list_that_ends_where_it_would_be_enough_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taglists, "ENOUGH_PAGES", 1)
+    with serving(lambda _: page(["a", "b"])) as server, upstream(server.url) as client:
+        assert client.tags(REPOSITORY) == stretch("a", "b", whole=True)
+
+
+def test_of_a_list_in_another_order_all_pages_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taglists, "ENOUGH_PAGES", 1)
+    pages = {
+        None: page(["c", "a"], f"<{PATH}?last=a>; rel=next"),
+        "a": page(["b"]),
+    }
+    with (
+        serving(lambda seen: pages[seen.query.get("last", [None])[0]]) as server,
+        upstream(server.url) as client,
+    ):
+        assert client.tags(REPOSITORY) == stretch("c", "a", "b", whole=True)
+
+
+def test_behind_a_tag_only_what_comes_behind_it_counts() -> None:
+    with serving(lambda _: page(["a", "b", "c"])) as server, upstream(server.url) as client:
+        assert client.tags(REPOSITORY, Tag("b")) == stretch("c", whole=True)
+        assert server.seen[0].query == {"last": ["b"]}
+
+
+def test_of_pages_without_end_so_many_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taglists, "MAX_PAGES", 7)
 
     def endless(seen: Seen) -> Reply:
-        return page(["a"], f'<{PATH}?last={seen.query.get("last", ["a"])[0]}a>; rel="next"')
+        return page(["b", "a"], f'<{PATH}?last={seen.query.get("last", ["a"])[0]}a>; rel="next"')
 
     with serving(endless) as server, upstream(server.url) as client:
-        with pytest.raises(UpstreamError, match="more than 7 pages"):
-            client.tags(REPOSITORY)
+        assert client.tags(REPOSITORY) == stretch("b", "a", whole=False)
         assert len(server.seen) == 7
+
+
+def test_of_pages_without_end_that_bring_nothing_there_is_no_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(taglists, "MAX_PAGES", 7)
+
+    def endless(seen: Seen) -> Reply:
+        return page([], f'<{PATH}?last={seen.query.get("last", ["a"])[0]}a>; rel="next"')
+
+    with (
+        serving(endless) as server,
+        upstream(server.url) as client,
+        pytest.raises(UpstreamError, match="more than 7 pages"),
+    ):
+        client.tags(REPOSITORY)
 
 
 def test_the_bytes_of_all_pages_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,8 +135,7 @@ def test_the_bytes_of_all_pages_together_are_bounded(monkeypatch: pytest.MonkeyP
         return page(["a" * 100] * 3, f'<{PATH}?page={following}>; rel="next"')
 
     with serving(long) as server, upstream(server.url) as client:
-        with pytest.raises(UpstreamError, match="more than 1000 bytes"):
-            client.tags(REPOSITORY)
+        assert client.tags(REPOSITORY) == stretch("a" * 100, whole=False)
         assert len(server.seen) == 3
 
 

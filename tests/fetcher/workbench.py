@@ -65,6 +65,9 @@ class Handed:
     def retry(self, delay: float) -> None:
         self.settled.append(delay)
 
+    def defer(self, delay: float) -> None:
+        self.settled.append(f"deferred {delay:g}")
+
     def reject(self, reason: str) -> None:
         self.settled.append(f"rejected: {reason}")
 

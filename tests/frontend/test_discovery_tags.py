@@ -138,3 +138,55 @@ def test_links_keep_the_prefix(tmp_path: Path) -> None:
         path = following(answer)
         assert path is not None
         assert tags_in(front.ask(path)) == ["b"]
+
+
+def stretch(
+    front: Stage, *tags: str, after: str | None = None, whole: bool = False, ago: float = 0.0
+) -> None:
+    """Have a part of a long list, heard so many seconds ago."""
+    begins = None if after is None else Tag(after)
+    front.tag_lists.write(NAME, [Tag(tag) for tag in tags], after=begins, whole=whole)
+    age(front.layout.tag_list(NAME, begins), ago)
+
+
+def test_of_a_long_list_what_is_known_is_given_with_a_link_onward(front: Stage) -> None:
+    stretch(front, "a", "b")
+    for query in ("", "?n=2", "?n=3"):
+        answer = front.ask(LIST + query)
+        assert tags_in(answer) == ["a", "b"]
+        assert "last=b" in (following(answer) or "")
+    assert front.jobs.empty()
+
+
+def test_the_link_leads_on_to_what_the_upstream_has_behind_it(front: Stage, client: Client) -> None:
+    stretch(front, "a", "b")
+    path = following(front.ask(f"{LIST}?n=2"))
+    assert path is not None
+    answer = client.ask(path)
+    job = front.next_job()
+    assert isinstance(job, ListTags)
+    assert job.after == "b"
+    stretch(front, "c", "d", "e", after="b", whole=True)
+    commit(front, job)
+    got = answer.result(20)
+    assert tags_in(got) == ["c", "d"]
+    assert tags_in(front.ask(following(got) or "")) == ["e"]
+
+
+def test_stretches_before_the_one_asked_for_need_not_be_fresh(front: Stage) -> None:
+    stretch(front, "a", "b", ago=3600)
+    stretch(front, "c", "d", after="b", ago=3600)
+    stretch(front, "e", after="d", whole=True)
+    assert tags_in(front.ask(f"{LIST}?last=d")) == ["e"]
+    assert front.jobs.empty()
+
+
+def test_without_the_upstream_a_stretch_is_given_as_it_was(front: Stage, client: Client) -> None:
+    stretch(front, "a", "b", ago=3600)
+    front.store_manifest(NAME, MANIFEST, "a-1")
+    front.store_manifest(NAME, MANIFEST, "z")
+    answer = client.ask(LIST)
+    fail(front, front.next_job())
+    got = answer.result(20)
+    assert tags_in(got) == ["a", "a-1", "b"]
+    assert "last=b" in (following(got) or "")

@@ -29,7 +29,7 @@ REPOSITORY = "library/alpine"
 CONTENT = random_bytes(300_000)
 DIGEST = Digest.of(CONTENT)
 BLOB = f"/v2/{REPOSITORY}/blobs/{DIGEST}"
-PER_CLIENT = 64
+PER_CLIENT = 16
 
 
 def waiting(front: Stage) -> int:
@@ -280,6 +280,21 @@ def test_a_client_whose_jobs_are_about_nothing_gets_few_and_then_many_again() ->
         turns.pop().end()
         turns += [turn for place in places[NARROW:] if (turn := place.turn())]
         assert len(turns) == 50
+
+    asyncio.run(run())
+
+
+def test_a_client_that_waits_for_one_upstream_has_its_turns_for_another() -> None:
+    async def run() -> None:
+        limits = Limits(Callers(), jobs_per_client=1)
+        from_address("192.0.2.1")
+        slow, next_slow, other = limits.place("slow"), limits.place("slow"), limits.place("other")
+        turn = slow.turn()
+        assert turn is not None
+        assert next_slow.turn() is None
+        assert other.turn() is not None
+        turn.end()
+        assert next_slow.turn() is not None
 
     asyncio.run(run())
 

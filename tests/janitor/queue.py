@@ -89,6 +89,10 @@ class RecordingDelivery:
         """Again."""
         self.settled.append(f"retry {delay:g}")
 
+    def defer(self, delay: float) -> None:
+        """Again, as if nothing had been."""
+        self.settled.append(f"defer {delay:g}")
+
     def reject(self, reason: str) -> None:
         """Dead."""
         self.settled.append(f"reject {reason}")

@@ -8,7 +8,7 @@ from functools import partial
 
 from common import logs
 from common.broker import MAX_ATTEMPTS, Delivery
-from common.broker.delivery import ATTEMPTS_USED_UP, Ack, Handed, Outcome, Retry, serve
+from common.broker.delivery import ATTEMPTS_USED_UP, Ack, Defer, Handed, Outcome, Retry, serve
 from common.broker.embedded.clock import delay_ms, due_ms, now_ms
 from common.broker.embedded.ledger import Claim, Ledger
 from common.broker.embedded.owners import Owners
@@ -152,6 +152,9 @@ class Consumer:
         elif isinstance(outcome, Retry):
             due, delay = due_ms(outcome.delay), delay_ms(outcome.delay)
             self._write(claim, lambda ledger: ledger.postpone(claim.id, me, due, delay))
+        elif isinstance(outcome, Defer):
+            due, delay = due_ms(outcome.delay), delay_ms(outcome.delay)
+            self._write(claim, lambda ledger: ledger.defer(claim.id, me, due, delay))
         else:
             self._bury(claim, outcome.reason)
 

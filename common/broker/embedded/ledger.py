@@ -145,6 +145,13 @@ class Ledger:
         """Have it wait again, as `put`; it takes in what was published for the key meanwhile."""
         self._free("id = ? AND owner = ?", (job, owner), due_ms, delay_ms)
 
+    def defer(self, job: int, owner: str, due_ms: int, delay_ms: int) -> None:
+        """The same, without this time having been an attempt."""
+        self._connection.execute(
+            "UPDATE job SET attempts = attempts - 1 WHERE id = ? AND owner = ?", (job, owner)
+        )
+        self.postpone(job, owner, due_ms, delay_ms)
+
     def bury(self, job: int, owner: str, reason: str, now_ms: int) -> None:
         """Move it to the dead letters."""
         self._connection.execute(

@@ -8,7 +8,7 @@ from typing import Any
 
 from common import logs
 from common.broker import MAX_ATTEMPTS, Delivery
-from common.broker.delivery import ATTEMPTS_USED_UP, Ack, Handed, Outcome, Retry, serve
+from common.broker.delivery import ATTEMPTS_USED_UP, Ack, Defer, Handed, Outcome, Retry, serve
 from common.broker.rabbitmq.forwarder import Forwarder
 from common.broker.rabbitmq.link import Link
 from common.broker.rabbitmq.parcel import Parcel
@@ -135,6 +135,11 @@ class Consumer:
         if isinstance(outcome, Retry):
             self._runs.rest(run.key, outcome.delay)
             onward = run.parcel.again(outcome.delay)
+        elif isinstance(outcome, Defer):
+            # Who comes to ask for what was to be fetched ahead does not wait as long as that.
+            if run.parcel.queue is not Queue.PREFETCH:
+                self._runs.rest(run.key, outcome.delay)
+            onward = run.parcel.delayed(outcome.delay)
         else:
             onward = run.parcel.dead(outcome.reason)
         self._forwarder.forward(run.ticket, onward, then=finish, lost=finish)

@@ -77,8 +77,9 @@ class Runs:
         self._resting[key] = now + delay
 
     def _rests(self, key: str, parcel: Parcel) -> bool:
-        if parcel.attempt > 1:
-            # The retry itself, or a message redelivered because that could not be published.
+        if parcel.attempt > 1 or parcel.due_ms:
+            # The retry itself, or what was deferred, or redelivered because that could not be
+            # published.
             self._resting.pop(key, None)
         return time.monotonic() < self._resting.get(key, 0.0)
 
