@@ -94,13 +94,13 @@ def test_requests_are_logged_where_that_is_asked_for(
     with stage(tmp_path / "s", log=log) as on:
         path = f"/v2/library/app/blobs/{on.store_blob('library/app', BLOB)}"
         asked = {"User-Agent": "docker/1", "X-Request-ID": "trace-1", "Range": "bytes=0-99"}
-        on.ask(f"{path}?ns=registry.example&X-Amz-Signature=hush", headers=asked)
+        on.ask(f"{path}?ns=127.0.0.1:1&X-Amz-Signature=hush", headers=asked)
         on.ask("/nowhere", "POST")
     logged = {line["path"]: line for line in _lines(capfd) if line["event"] == "request"}
     line = logged[path]
     assert (line["method"], line["status"], line["bytes"]) == ("GET", 206, 100)
     assert (line["client"], line["user_agent"]) == ("127.0.0.1", "docker/1")
-    assert (line["request_id"], line["namespace"]) == ("trace-1", "registry.example")
+    assert (line["request_id"], line["namespace"]) == ("trace-1", "127.0.0.1:1")
     assert 0 < line["seconds"] < 5
     assert "hush" not in json.dumps(logged)
     assert logged["/nowhere"]["status"] == 404
