@@ -8,7 +8,7 @@ synced together at its end.
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TypeVar
@@ -20,7 +20,7 @@ _PREFIX = secrets.token_hex(6)
 _counter = itertools.count()
 
 # Somebody may remove an empty folder between our making it and our using it; this often in a row
-# is no race any more. Making folders takes syncs, removing them none: so a few will not do.
+# is no race any more. Removing one is faster than making it: so a few will not do.
 _ATTEMPTS = 20
 
 # The folders that are to be synced when the current piece of work is done, in order.
@@ -129,32 +129,48 @@ def in_folder(folder: str, action: Callable[[], _T], *, fleeting_below: str = ""
     `fleeting_below` as for `make_folder`. FileNotFoundError from `action` is taken for a missing
     folder, and raised when it is not that.
     """
+    made: dict[str, None] = {}
     for _ in range(_ATTEMPTS):
         with suppress(FileNotFoundError):
-            return action()
+            done = action()
+            break
         with suppress(FileNotFoundError):  # removed again meanwhile, or its parent
-            _make(folder, fleeting_below)
-    return action()
+            _make(folder, made)
+    else:
+        done = action()
+    # Afterwards: while a disk syncs, an empty folder would be there to be removed.
+    _sync_parents(made, fleeting_below)
+    return done
 
 
 def make_folder(folder: str, *, fleeting_below: str = "") -> None:
     """Make `folder` and its parents, durably but for those below the folder `fleeting_below`."""
     if not os.path.isdir(folder):
-        _make(folder, fleeting_below)
+        made: dict[str, None] = {}
+        _make(folder, made)
+        _sync_parents(made, fleeting_below)
 
 
-def _make(folder: str, fleeting_below: str) -> None:
+def _make(folder: str, made: dict[str, None]) -> None:
     """Without a look: a file server's client may remember a folder that another has removed."""
-    parent = os.path.dirname(folder)
     try:
         os.mkdir(folder)
     except FileExistsError:
         return
     except FileNotFoundError:
-        _make(parent, fleeting_below)
+        _make(os.path.dirname(folder), made)
         with suppress(FileExistsError):
             os.mkdir(folder)
-    if not (fleeting_below and folder.startswith(f"{fleeting_below}/")):
+    made[folder] = None
+
+
+def _sync_parents(made: Iterable[str], fleeting_below: str) -> None:
+    parents = [
+        os.path.dirname(folder)
+        for folder in made
+        if not (fleeting_below and folder.startswith(f"{fleeting_below}/"))
+    ]
+    for parent in dict.fromkeys(parents):
         sync_folder(parent)
 
 
