@@ -268,7 +268,7 @@ class Frontend:
     maxwaiters: int = setting(leaves.integer(0), 0)
     """Requests that wait in one worker for what is not here, one client's at most half of them;
     0: three quarters of `connections`."""
-    missesperclient: int = setting(leaves.integer(0), 16)
+    missesperclient: int = setting(leaves.integer(0), 32)
     """Jobs one client address has under way in one worker for one upstream, the rest wait their turn;
     0: any number."""
     sendfile: bool = setting(leaves.boolean(), default=True)
@@ -280,7 +280,7 @@ class Fetcher:
     """`fetcher`: the processes that download."""
 
     processes: int = setting(leaves.integer(1), 2)
-    slots: int = setting(leaves.integer(1), 8)
+    slots: int = setting(leaves.integer(1), 16)
     """Jobs one process works on at the same time; half of them are kept for what clients wait for."""
     prefetch: bool = setting(leaves.boolean(), default=True)
     """What an image's manifest lists is fetched when a client has been given the manifest."""

@@ -168,7 +168,7 @@ def test_defaults_are_those_documented() -> None:
     assert 1 <= found.frontend.workers <= 4
     assert (found.frontend.patience, found.frontend.connections) == (25.0, 2000)
     fetcher = found.fetcher
-    assert (fetcher.processes, fetcher.slots, fetcher.attempts, fetcher.lease) == (2, 8, 5, 15.0)
+    assert (fetcher.processes, fetcher.slots, fetcher.attempts, fetcher.lease) == (2, 16, 5, 15.0)
     assert (fetcher.connecttimeout, fetcher.readtimeout) == (5.0, 30.0)
     assert (fetcher.minthroughput, fetcher.throughputwindow) == (1024, 60.0)
     assert (found.janitor.grace, found.janitor.sweepinterval) == (600.0, 86_400.0)

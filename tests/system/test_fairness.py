@@ -53,7 +53,7 @@ def world(tmp_path: Path, queue_url: str | None) -> Iterator[World]:
             "proxy": {"upstreams": [{"name": UP, "remoteurl": up.url}]},
             # The crowd has one address, and stands for clients of many.
             "frontend": {"patience": f"{PATIENCE:g}s", "missesperclient": 0},
-            "fetcher": {"readtimeout": "60s", "prefetch": False},
+            "fetcher": {"slots": 8, "readtimeout": "60s", "prefetch": False},
         }
         with (
             cluster(tmp_path / "cache", slow.url, queue_url, **sections) as cache,
