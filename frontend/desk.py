@@ -135,7 +135,7 @@ class Desk:
             return await self._wait(errand, look, deadline)
 
     async def _wait(self, errand: Errand, look: Look[_T], deadline: float) -> _T:
-        answered = False
+        answered, clock = False, asyncio.get_running_loop().time
         try:
             while True:
                 # Before the look: what is told while it looks is not to be missed.
@@ -146,10 +146,15 @@ class Desk:
                     return found
                 if errand.failed is not None:
                     raise _as_error(errand.failed)
-                left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
+                begun = clock()
+                pause = min(deadline - begun, POLL)
+                if pause <= 0:
                     raise _given_up(errand)
-                await asyncio.wait({news}, timeout=min(left, POLL))
+                await asyncio.wait({news}, timeout=pause)
+                # While this process was stopped, or starved, it did not wait: what came meanwhile
+                # may have gone again.
+                late = clock() - begun - pause
+                deadline += late if late > POLL else 0.0
         finally:
             self._leave(errand, answered=answered)
 

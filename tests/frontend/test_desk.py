@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -128,6 +129,30 @@ def test_who_waits_for_a_prefetch_that_came_to_nothing_asks_again_at_once(
         await asyncio.wait_for(broker.published.get(), 30)
         assert not client.done()
         broker.tell(FillCommitted(key=JOB.key))
+        return await client
+
+    assert asyncio.run(ask()) == "here"
+
+
+def test_a_process_that_was_stopped_for_longer_than_its_patience_looks_on() -> None:
+    broker = Listening()
+    here: list[str] = []
+
+    async def ask() -> str:
+        waiting = Desk(broker, Limits(Callers(()), places=1, jobs_per_client=1))
+        waiting.open()
+        looked = asyncio.Event()
+
+        async def look(_done: FillCommitted | None) -> str | None:
+            looked.set()
+            return here[0] if here else None
+
+        client = asyncio.create_task(waiting.fulfil(JOB, look, patience=1.5))
+        await asyncio.wait_for(broker.published.get(), 30)
+        looked.clear()
+        time.sleep(3.5)  # noqa: ASYNC251 - the loop is to stand still, as with SIGSTOP
+        await looked.wait()
+        here.append("here")
         return await client
 
     assert asyncio.run(ask()) == "here"
