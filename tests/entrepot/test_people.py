@@ -25,6 +25,7 @@ from tests.waiting import until
 
 PROGRAM = ".venv/bin/entrepot"
 ROLES = ("frontend", "fetcher", "janitor")
+SECTIONS = {"frontend": {"workers": 1}, "proxy": {"namespaces": ["docker.io"]}}
 
 
 class Idle:
@@ -75,7 +76,7 @@ def served(
     with Upstream() as upstream:
         image.put_into(upstream.content, "real", "library/app", as_tag="1")
         folder = tmp_path_factory.mktemp("served")
-        with cluster(folder, upstream.url, None, *ROLES, frontend={"workers": 1}) as running:
+        with cluster(folder, upstream.url, None, *ROLES, **SECTIONS) as running:
             yield running, upstream
 
 

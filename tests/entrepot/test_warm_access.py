@@ -77,7 +77,7 @@ def guarded(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             f"http: {{addr: '127.0.0.1:{free_port()}',"
             f" tls: {{certificate: {shown}, key: {folder / 'key.pem'}}}}}\n"
             f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}\n"
-            f"proxy: {{remoteurl: '{upstream.url}'}}\n"
+            f"proxy: {{remoteurl: '{upstream.url}', namespaces: [docker.io]}}\n"
             "frontend: {workers: 1}\nfetcher: {processes: 1}\n"
         )
         argv = [sys.executable, "-P", "-m", "entrepot", "serve", str(config)]

@@ -150,11 +150,11 @@ def test_200_cold_pulls_cost_one_download_of_each_blob(stack: Stack) -> None:
     stack.upstream.fail("*/blobs/*", Throttle(3 * _MEGABYTE))
     pulls = crowd(_CLIENTS, stack.port, "library/app", "calm")
     _tell("cold", pulls)
-    assert set(stack.gets("calm").values()) == {1}
+    # In one request or in parts: each byte once.
     assert stack.sent("calm") == stack.size("calm")
     stack.upstream.heal()
     _tell("warm", crowd(_CLIENTS, stack.port, "library/app", "calm"))
-    assert set(stack.gets("calm").values()) == {1}
+    assert stack.sent("calm") == stack.size("calm")
 
 
 def test_no_pull_is_lost_while_frontend_fetcher_and_broker_restart(stack: Stack) -> None:
