@@ -29,7 +29,7 @@ REPOSITORY = "library/alpine"
 CONTENT = random_bytes(300_000)
 DIGEST = Digest.of(CONTENT)
 BLOB = f"/v2/{REPOSITORY}/blobs/{DIGEST}"
-PER_CLIENT = 16
+PER_CLIENT = 32
 
 
 def waiting(front: Stage) -> int:

@@ -31,7 +31,8 @@ def pulled_from(registry: Registry, image: Layout) -> Digest:
 def cache(
     tmp_path: Path, registry: Registry, queue_url: str | None, pulled_from: Digest
 ) -> Iterator[Cluster]:
-    with cluster(tmp_path / "cache", registry.url, queue_url) as running:
+    proxy = {"namespaces": ["docker.io"]}
+    with cluster(tmp_path / "cache", registry.url, queue_url, proxy=proxy) as running:
         yield running
 
 
