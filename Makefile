@@ -18,7 +18,7 @@ test: .venv/development
 	  skopeo=skopeo podman=podman crun=crun ctr=containerd openssl=openssl haproxy=haproxy \
 	  mkfs.ext4=e2fsprogs /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
 	  prometheus=prometheus promtool=prometheus systemd-analyze=systemd nginx=nginx wrk=wrk \
-	  chromium=chromium
+	  chromium=chromium groff=groff-base
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy

@@ -73,7 +73,6 @@ def test_the_manual_page_tells_of_every_command_and_option() -> None:
     assert r"\fB\-\-password\-file\fR \fIFILE\fR" in page
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not here")
 def test_the_manual_page_is_understood_without_a_warning() -> None:
     argv = ["groff", "-man", "-Tutf8", "-ww", "-Kutf8"]
     done = subprocess.run(argv, input=manual.page(), capture_output=True, text=True, check=True)
