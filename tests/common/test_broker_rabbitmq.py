@@ -4,9 +4,11 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pika
 import pytest
 import structlog
 
@@ -17,7 +19,7 @@ from common.broker.rabbitmq.ladder import STEPS, step_for
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.runs import Runs
 from common.broker.rabbitmq.taps import Ticket
-from common.broker.rabbitmq.topology import wait_name
+from common.broker.rabbitmq.topology import declare, wait_name
 from common.errors import BrokerUnavailable
 from common.messages import Queue
 from tests.common.broker_parts import Brokers, Gate, Recorder, event, job
@@ -160,6 +162,52 @@ def test_a_deleted_queue_is_declared_again_and_consumed(brokers: Brokers, rabbit
     until(lambda: consumer._link.generation > before and consumer.connected)
     publisher.publish(Queue.INTERACTIVE, job("b")).result(10)
     handler.until(2)
+
+
+def test_a_queue_deleted_and_declared_in_one_moment_is_consumed(
+    brokers: Brokers, rabbit: Rabbit
+) -> None:
+    handler = Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume(WORK, 2, handler)
+    publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
+    handler.until(1)
+    with redeclaring(brokers.url):
+        rabbit.management.call("DELETE", queue_path(brokers.url, "entrepot.interactive.v1"))
+    publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
+    handler.until(2)
+
+
+@contextmanager
+def redeclaring(amqp_url: str) -> Iterator[None]:
+    """Somebody who declares everything over and over."""
+    ended = threading.Event()
+
+    def declare_all() -> None:
+        with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+            channel = connection.channel()
+            while not ended.is_set():
+                declare(_Blocking(channel), lambda: None)
+
+    thread = threading.Thread(target=declare_all)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class _Blocking:
+    """A blocking channel with the signatures of one that is not."""
+
+    def __init__(self, channel: pika.adapters.blocking_connection.BlockingChannel) -> None:
+        self.exchange_declare = channel.exchange_declare
+        self.queue_declare = channel.queue_declare
+        self._bind = channel.queue_bind
+
+    def queue_bind(self, queue: str, exchange: str, key: str, callback: object = None) -> None:
+        self._bind(queue, exchange, key)
 
 
 def test_a_message_that_no_queue_takes_is_not_confirmed(brokers: Brokers, rabbit: Rabbit) -> None:

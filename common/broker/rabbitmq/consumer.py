@@ -14,6 +14,7 @@ from common.broker.rabbitmq.link import Link
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.publisher import Publisher
 from common.broker.rabbitmq.runs import Run, Runs
+from common.broker.rabbitmq.sentinel import Sentinel
 from common.broker.rabbitmq.taps import Taps, Ticket
 from common.broker.rabbitmq.topology import Channel
 from common.broker.rabbitmq.vigil import LOOK_SECONDS, Vigil
@@ -61,6 +62,7 @@ class Consumer:
             later=slots - reserved,
         )
         self._forwarder = Forwarder(link, publisher, self._taps)
+        self._sentinel = Sentinel(link, queues)
         self._finished = threading.Condition()
         link.join(self)
         link.call(self._look_at_holds)
@@ -80,7 +82,7 @@ class Consumer:
 
     def up(self) -> None:
         """See Part."""
-        self._link.open_channel(self._opened)
+        self._sentinel.post(lambda: self._link.open_channel(self._opened))
 
     def down(self) -> None:
         """See Part. The broker delivers again what was held; who runs it runs on."""

@@ -65,6 +65,13 @@ class Link:
         """Whether the connection is there, not about to close, and everything declared."""
         return self._up_since is not None and self._connection.is_open
 
+    @property
+    def broker_major(self) -> int:
+        """The first number of the broker's version; while there is a connection."""
+        told = (self._connection.server_properties or {}).get("version", "")
+        major = (told.decode() if isinstance(told, bytes) else str(told)).partition(".")[0]
+        return int(major) if major.isdecimal() else 0
+
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self._thread.start()

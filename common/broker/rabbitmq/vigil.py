@@ -1,8 +1,8 @@
 """Whether the broker still delivers to us what it has.
 
-It tells a consumer that its queue is gone, most of the time. When queues are deleted and declared
-again in the same moment, 3.10 can be left with consumers that it counts and never serves, and with
-others that it has dropped without a word. A fetcher would then wait for ever beside a full queue.
+It tells a consumer that its queue is gone; when queues are deleted and declared again in the same
+moment, through the sentinel. This is for what remains: consumers that it has dropped without a word,
+or counts and never serves. A fetcher would then wait for ever beside a full queue.
 """
 
 from collections.abc import Sequence
