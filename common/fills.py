@@ -4,6 +4,7 @@
       claim.<generation>              who fills it (common.claims)
       spool.<generation>.<start>      the bytes so far
       started.<generation>.<start>    {"size": …}: the upstream has answered, bytes are coming
+      proven.<generation>.<start>     the spool is whole, and its bytes are the digest's
       member.<hash of repository>     the upstream has said that this repository has the blob
       ahead                           nobody waits for it yet
 
@@ -12,8 +13,9 @@ What others may rely on:
 - A spool is only ever appended to, by the one process that created it. What was read from it
   once stays true of it. Starting over, and taking over from a dead holder, means a new spool,
   which begins with a copy of the old one's bytes where they are still good.
-- The bytes of a spool are unverified. Whoever passes them on holds something back until the
-  commit, and then compares what it sent from spools that were not committed (frontend.stream).
+- The bytes of a spool are unverified until it is proven. Whoever passes them on holds something
+  back until then, and then compares what it sent from other spools (frontend.stream). Proven is not
+  committed: the bytes may be given away, and a power cut may take them.
 - The commit renames the spool to the blob. An open spool is then the open blob.
 - Who waits for a fill removes `ahead`: the holder, which made it before it began, then hurries.
   That is a removal so that whoever comes, however late or often, leaves nothing behind.
@@ -115,6 +117,14 @@ class Fill:
                 return Started(epoch, size, self.spool(epoch))
         return None
 
+    def prove(self, epoch: Epoch) -> None:
+        """Tell that a spool is whole and right; its readers need not wait for the commit."""
+        self._write(f"{self.folder}/proven.{epoch}", b"")
+
+    def is_proven(self, epoch: Epoch) -> bool:
+        """Whether a spool is whole and right."""
+        return _opens(f"{self.folder}/proven.{epoch}")
+
     def suspend(self, epoch: Epoch) -> None:
         """Send no more readers to a spool; its bytes stay for whoever fills next."""
         remove_file(f"{self.folder}/started.{epoch}")
@@ -129,21 +139,17 @@ class Fill:
 
     def is_ahead(self) -> bool:
         """Whether nobody waits for this fill yet."""
-        try:
-            # Not stat: NFS asks the server anew when a file is opened, and only then.
-            os.close(os.open(self._ahead, os.O_RDONLY | os.O_CLOEXEC))
-        except OSError:
-            return False
-        return True
+        return _opens(self._ahead)
 
     def discard(self, epoch: Epoch) -> None:
-        """Remove a spool: first the file that sends readers to it."""
+        """Remove a spool: first the files that send readers to it."""
         self.suspend(epoch)
+        remove_file(f"{self.folder}/proven.{epoch}")
         remove_file(self.spool(epoch))
 
     def clear(self) -> None:
         """Remove all but claims, after the commit or for good; the claim's release removes the folder."""
-        for prefix in ("started.", "spool.", "member."):
+        for prefix in ("started.", "proven.", "spool.", "member."):
             for name in self._names(prefix):
                 remove_file(f"{self.folder}/{name}")
         self.end_ahead()
@@ -165,6 +171,15 @@ class Fill:
             return [name for name in os.listdir(self.folder) if name.startswith(prefix)]
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _opens(path: str) -> bool:
+    """Whether the file is there. Not stat: NFS asks the server anew when a file is opened, and only then."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _epochs(names: list[str], prefix: str) -> list[Epoch]:

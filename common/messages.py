@@ -187,7 +187,7 @@ class ExpireTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillStarted:
-    """Bytes of `digest` are arriving; the fill's folder in storage says where and how many."""
+    """Bytes of `digest` are arriving, or all have; the fill's folder in storage says where they are."""
 
     key: str
     digest: Digest

@@ -39,6 +39,9 @@ class Holder:
         spools = Spools(fill, lease.generation)
         try:
             self._receive(fill, spools, lease, source, patience)
+            # Whoever waits has the right bytes from here on, whatever the disk says to a sync.
+            fill.prove(spools.epoch)
+            self._announcer.started(source.stored, fill.digest)
             self._commit.commit(fill, spools.current, lease, source.stored)
         except (LeaseLost, Stopping):
             raise

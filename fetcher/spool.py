@@ -8,6 +8,7 @@ from contextlib import suppress
 from common.digest import Digest
 from common.durable import in_folder
 from common.fills import Epoch, Fill
+from fetcher.hashing import Hashing
 from fetcher.room import reserve
 from fetcher.writeback import Writeback
 
@@ -23,7 +24,7 @@ class Spool:
         self.path = path
         self.size = 0
         self._digest = digest
-        self._hasher = digest.hasher()
+        self._hasher = Hashing(digest)
         self._fd = in_folder(os.path.dirname(path), lambda: os.open(path, flags, 0o644))
         self._writeback = Writeback(path, self._fd)
 
@@ -52,6 +53,7 @@ class Spool:
 
     def close(self) -> None:
         """Write no more. Idempotent."""
+        self._hasher.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -3,8 +3,8 @@
 Both give exactly the bytes of their span, in pieces: bytes where they are few, else parts of files
 (frontend.fileparts). Or they give fewer, and then the connection is closed short of Content-Length
 (`Cut`), which is how a client learns that what it has is not the whole. Never the whole and wrong:
-an arriving blob's response is kept short of its end until the blob is committed, and what it was
-given from spools that did not become the blob is compared with the blob first.
+an arriving blob's response is kept short of its end until the blob is known to be right, and what
+it was given from other spools is compared with the right one first.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from frontend.ranges import Span
 from frontend.reading import CHUNK, read_at
 from frontend.tails import Tail
 
-# How much of a response's end waits for the commit. One byte would do; this much costs nothing,
+# How much of a response's end waits for the digest. One byte would do; this much costs nothing,
 # since the last bytes are the ones a reader has to wait for anyway.
 _HELD_BACK = 64 * 1024
 
@@ -117,7 +117,7 @@ async def of_tail(tail: Tail, span: Span) -> AsyncIterator[Any]:
 
 
 async def _rest(tail: Tail, sources: list[_Source], span: Span) -> AsyncIterator[Piece]:
-    """What remains once the blob is committed, if what was sent agrees with it."""
+    """What remains once the blob is right, if what was sent agrees with it."""
     while not tail.ended:
         await tail.news()
     if tail.blob is None or not await asyncio.to_thread(_agree, sources, tail.blob):
@@ -142,7 +142,7 @@ def _note(sources: list[_Source], file: OpenBlob, position: int, length: int) ->
 def _agree(sources: list[_Source], blob: OpenBlob) -> bool:
     """Whether all that was sent is the blob's.
 
-    The spool that was committed *is* the blob, the same inode, and needs no look.
+    The spool that was proven *is* the blob, the same inode, and needs no look.
     """
     return all(
         os.path.sameopenfile(part.file.fd, blob.fd) or _same(part.file.fd, blob.fd, part.span)

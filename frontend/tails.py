@@ -5,7 +5,7 @@ have happened: the commit, a new spool after a restart or take-over, the end of 
 failed. Events make it look at once. What it tells its streams:
 
     file, readable     the spool to read, and how many of its bytes are there
-    blob               set once the fill is committed: the truth
+    blob               set once the fill is proven or committed: the truth
     failed             set when it will not be
 """
 
@@ -148,7 +148,10 @@ class Tail:
     async def _look_at_folder(self, now: float) -> None:
         blob = self._parts.blobs.open(self._job.digest)
         if blob is not None:
-            self._finish(blob)
+            self._finish(blob, blob.size)
+            return
+        if self._fill.is_proven(self._epoch):
+            self._finish(self.file, os.fstat(self.file.fd).st_size)
             return
         started = self._fill.started()
         if started is not None and started.epoch != self._epoch:
@@ -159,8 +162,8 @@ class Tail:
             self._failure_heard = False  # somebody else's: this fill goes on
         self.failed = self.failed or now - self._grew_at > STALLED
 
-    def _finish(self, blob: OpenBlob) -> None:
-        if blob.size == self.size:
+    def _finish(self, blob: OpenBlob, size: int) -> None:
+        if size == self.size:
             self.blob = blob
         else:  # not the size that was promised: what was sent cannot be made right
             self.failed = True

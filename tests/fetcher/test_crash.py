@@ -23,6 +23,7 @@ JOINED = RepositoryName("team/joined")
 STEPS = [
     ("fetcher.spool:Spools.inherit", 1),
     ("fetcher.spool:Spool.append", 2),
+    ("common.fills:Fill.prove", 1),
     ("fetcher.spool:Spool.sync", 1),
     ("common.links:Links.refer", 1),
     ("common.links:Links.refer", 2),

@@ -79,6 +79,8 @@ def test_a_blob_is_downloaded_once_committed_and_linked(
     assert bytes_sent(upstream) == SIZE
     assert bench.recorder.events == [
         FillStarted(key=job.key, digest=digest),
+        # All has come: who waits need not wait for the disk.
+        FillStarted(key=job.key, digest=digest),
         FillCommitted(key=job.key, digest=digest),
     ]
     expiry = ExpireLink(source=job.source, digest=digest, kind=Kind.LAYER)
@@ -120,18 +122,20 @@ def test_a_blob_of_untold_size_is_filled_too(tmp_path: Path) -> None:
         raw_serving(saying(answer)) as server,
         workbench(tmp_path, default=server.url) as bench,
     ):
-        seen: list[Started | None] = []
+        fill, seen = bench.fill(digest), list[tuple[Started | None, bool]]()
 
         def emit(event: Event) -> None:
             if isinstance(event, FillStarted):
-                seen.append(bench.fill(digest).started())
+                started = fill.started()
+                seen.append((started, started is not None and fill.is_proven(started.epoch)))
 
         bench.recorder.emit = emit  # type: ignore[method-assign]
         bench.handle(fetch(APP, digest))
 
-        (started,) = seen
+        ((started, _), _) = seen
         assert started is not None
         assert started.size is None
+        assert seen == [(started, False), (started, True)]
         assert_served(bench, digest, LAYER, APP)
 
 

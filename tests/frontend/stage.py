@@ -160,6 +160,10 @@ class Filling:
         with open(self.fill.spool(self.epoch), "ab") as spool:
             spool.write(content)
 
+    def prove(self) -> None:
+        """Say that the spool is right."""
+        self.fill.prove(self.epoch)
+
     def commit(self) -> None:
         """Make the spool the blob, and link the members."""
         for member in self.fill.members():

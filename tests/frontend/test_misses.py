@@ -114,7 +114,7 @@ def test_headers_and_first_bytes_come_while_the_rest_is_missing(front: Stage) ->
     assert opened.rest() == (CONTENT[1000:], False)
 
 
-def test_the_end_is_held_back_until_the_commit(front: Stage) -> None:
+def test_the_end_is_held_back_until_it_is_known_to_be_right(front: Stage) -> None:
     filling = Filling(front, DIGEST, REPOSITORY, SIZE)
     filling.write(CONTENT)
     opened = front.open(BLOB)
@@ -123,6 +123,43 @@ def test_the_end_is_held_back_until_the_commit(front: Stage) -> None:
     assert select.select([opened.connection.sock], [], [], 1.0)[0] == []
     filling.commit()
     assert opened.rest() == (CONTENT[-HELD_BACK:], False)
+
+
+def test_what_is_proven_is_given_to_its_end_though_it_is_not_committed(
+    front: Stage, client: Client
+) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    answer = client.ask(BLOB)
+    filling.write(CONTENT)
+    filling.prove()
+    assert answer.result(20).body == CONTENT
+    assert front.ask(BLOB).body == CONTENT, "one who comes later"
+    filling.commit()
+    assert front.ask(BLOB).body == CONTENT
+    assert front.jobs.empty()
+
+
+def test_what_was_given_of_a_spool_that_proved_wrong_is_compared_with_one_that_is_proven(
+    front: Stage,
+) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE)
+    wrong, right = front.open(BLOB), front.open(BLOB, headers={"Range": "bytes=600000-"})
+    half = SIZE // 2
+    filling.write(b"-" * half)
+    assert wrong.read(half) == b"-" * half
+    filling.start_over()
+    filling.write(CONTENT)
+    filling.prove()
+    assert wrong.rest()[1], "cut short"
+    assert right.rest() == (CONTENT[600_000:], False)
+
+
+def test_a_spool_that_is_proven_and_has_another_size_than_was_told_is_cut(front: Stage) -> None:
+    filling = Filling(front, DIGEST, REPOSITORY, SIZE - 1000)
+    opened = front.open(BLOB)
+    filling.write(CONTENT)
+    filling.prove()
+    assert opened.rest()[1], "cut short"
 
 
 def test_a_running_fill_is_joined_without_a_job(front: Stage) -> None:
