@@ -7,6 +7,7 @@
       proven.<generation>.<start>     the spool is whole, and its bytes are the digest's
       member.<hash of repository>     the upstream has said that this repository has the blob
       ahead                           nobody waits for it yet
+      allotted                        {"size": …}: bytes that the janitor has room for
 
 What others may rely on:
 
@@ -125,6 +126,17 @@ class Fill:
         """Whether a spool is whole and right."""
         return _opens(f"{self.folder}/proven.{epoch}")
 
+    def allot(self, size: int) -> None:
+        """Tell that there is room for `size` bytes within the cache's limit."""
+        self._write(self._allotted, json.dumps({"size": size}).encode())
+
+    def allotted(self) -> int:
+        """Bytes there is room for; 0 before anybody said so."""
+        with suppress(OSError, ValueError, KeyError, TypeError), open(self._allotted, "rb") as file:
+            wire: Any = json.load(file)
+            return int(wire["size"])
+        return 0
+
     def suspend(self, epoch: Epoch) -> None:
         """Send no more readers to a spool; its bytes stay for whoever fills next."""
         remove_file(f"{self.folder}/started.{epoch}")
@@ -153,6 +165,11 @@ class Fill:
             for name in self._names(prefix):
                 remove_file(f"{self.folder}/{name}")
         self.end_ahead()
+        remove_file(self._allotted)
+
+    @property
+    def _allotted(self) -> str:
+        return f"{self.folder}/allotted"
 
     @property
     def _ahead(self) -> str:

@@ -13,6 +13,7 @@ from common.errors import LeaseLost, UpstreamError
 from common.fills import Fill
 from common.messages import FetchBlob, Kind
 from fetcher import watching
+from fetcher.allotment import Allotment
 from fetcher.announcer import Announcer
 from fetcher.commit import Commit, dismiss
 from fetcher.holder import Holder
@@ -34,6 +35,7 @@ class Blobs:
         upstreams: Upstreams,
         announcer: Announcer,
         new_patience: Callable[[], Patience],
+        allotment: Allotment,
     ) -> None:
         """`new_patience` is called for every question put to an upstream."""
         self._storage = storage
@@ -42,7 +44,7 @@ class Blobs:
         self._announcer = announcer
         self._new_patience = new_patience
         self._commit = Commit(storage, upstreams, announcer)
-        self._holder = Holder(upstreams, announcer, self._commit)
+        self._holder = Holder(upstreams, announcer, self._commit, allotment)
 
     def fetch(self, job: FetchBlob) -> None:
         """Return when the blob is linked, or when somebody is at work who will link it.

@@ -6,6 +6,7 @@ from common import logs
 from common.errors import LeaseLost
 from common.fills import Fill
 from common.source import Source
+from fetcher.allotment import Allotment
 from fetcher.announcer import Announcer
 from fetcher.commit import Commit, dismiss
 from fetcher.demand import Demand
@@ -21,10 +22,13 @@ log = logs.get(__name__)
 class Holder:
     """Fills blobs it holds the claim of."""
 
-    def __init__(self, upstreams: Upstreams, announcer: Announcer, commit: Commit) -> None:
+    def __init__(
+        self, upstreams: Upstreams, announcer: Announcer, commit: Commit, allotment: Allotment
+    ) -> None:
         self._upstreams = upstreams
         self._announcer = announcer
         self._commit = commit
+        self._allotment = allotment
 
     def fill(self, fill: Fill, lease: Lease, source: Source, patience: Patience) -> None:
         """Have the blob committed and linked for the repository of `source`.
@@ -42,6 +46,7 @@ class Holder:
             # Whoever waits has the right bytes from here on, whatever the disk says to a sync.
             fill.prove(spools.epoch)
             self._announcer.started(source.stored, fill.digest)
+            self._allotment.wait(fill, spools.current.size, lambda: _go_on(lease, patience))
             self._commit.commit(fill, spools.current, lease, source.stored)
         except (LeaseLost, Stopping):
             raise
@@ -68,8 +73,7 @@ class Holder:
         demand = Demand(fill)
 
         def go_on() -> None:
-            lease.check()
-            patience.go_on()
+            _go_on(lease, patience)
             demand.look()
 
         def on_answer() -> None:
@@ -83,3 +87,8 @@ class Holder:
             self._announcer.started(source.stored, fill.digest)
         upstream = self._upstreams.find(source)
         Download(fill, spools, upstream, source, patience).run(on_answer, go_on)
+
+
+def _go_on(lease: Lease, patience: Patience) -> None:
+    lease.check()
+    patience.go_on()

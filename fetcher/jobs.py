@@ -16,6 +16,7 @@ from common.messages import (
     ResolveTag,
 )
 from fetcher.absences import Absences
+from fetcher.allotment import Allotment, unlimited
 from fetcher.announcer import Announcer
 from fetcher.fill import Blobs
 from fetcher.leases import Lease, Leases
@@ -43,17 +44,21 @@ class Jobs:
         attempts: int,
         stopping: Event,
         room: Room | None = None,
+        allotment: Allotment | None = None,
         prefetch: bool = True,
     ) -> None:
         """Try `attempts` times; raise Stopping from jobs that run when `stopping` is set.
 
-        `room` and `prefetch` are about what is fetched ahead.
+        `room` and `prefetch` are about what is fetched ahead; without an `allotment` there is no
+        limit.
         """
 
         def patience(tries: int | None = None) -> Patience:
             return Patience(min(tries or attempts, attempts), stopping)
 
-        self._blobs = Blobs(storage, leases, upstreams, announcer, patience)
+        self._blobs = Blobs(
+            storage, leases, upstreams, announcer, patience, allotment or unlimited()
+        )
         self._manifests = Manifests(storage, upstreams, announcer, patience)
         self._lookups = Lookups(storage, upstreams, patience)
         self._prefetching = Prefetching(

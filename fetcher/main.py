@@ -24,6 +24,7 @@ from common.paths import Layout
 from common.rules import Rules
 from common.version import VERSION
 from fetcher.ahead import Ahead, memory
+from fetcher.allotment import Allotment
 from fetcher.announcer import Announcer
 from fetcher.jobs import Jobs
 from fetcher.leases import Leases
@@ -85,6 +86,9 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
         attempts=config.fetcher.attempts,
         stopping=stopping,
         room=Room(storage.layout.root, config.janitor.maxsize, config.janitor.minfree),
+        allotment=Allotment(
+            config.janitor.maxsize, lambda: leases.is_held(storage.layout.claim("size"))
+        ),
         # With one slot alone what nobody waits for would stand in the way of everything.
         prefetch=config.fetcher.prefetch and config.fetcher.slots > 1,
     )

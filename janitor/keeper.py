@@ -33,6 +33,9 @@ from janitor.vacuum import Vacuum
 _JUST_USED = 0.5
 _JUST_USED_ELSEWHERE = 5.0
 
+# Seconds between two looks at the limit: fills wait for it with their commit.
+_SHORTEST_PAUSE = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
@@ -80,7 +83,7 @@ class Keeper:
             is_local=on_one_machine,
         )
         surveying = Periodic("survey", survey, stop)
-        limiting = Periodic("size limit", limit, stop, on_end=limit.close)
+        limiting = Periodic("size limit", limit, stop, shortest=_SHORTEST_PAUSE, on_end=limit.close)
         limit.on_shortage = surveying.hurry
         survey.on_end = limiting.hurry
         survey.is_needed = limit.holds

@@ -1,7 +1,8 @@
 """The size limit: when there is too much, and how much of it has to go.
 
 `maxsize` bounds what blobs, condemned blobs and running downloads take up; a download counts with
-its full size from its first byte on, so that there is room when it is complete. `minfree` bounds
+its full size from its first byte on, so that there is room when it is complete; a blob is committed
+when it has been allotted its room, so blobs never take up more. `minfree` bounds
 what is left free on the file system, whoever uses it.
 
 On a local file system, condemned blobs are removed at once when a limit is reached, the oldest
@@ -18,6 +19,7 @@ from common.claims import Claim, Claims
 from common.errors import LeaseLost
 from common.metrics.catalogue import USED
 from common.paths import Layout
+from janitor.allotments import Allotments
 from janitor.arrivals import Arrivals
 from janitor.eviction import Eviction
 from janitor.ranking import Ranking
@@ -77,6 +79,7 @@ class SizeLimit:
         self._claims = claims
         self._is_adopted = is_adopted
         self._is_local = is_local
+        self._allotments = Allotments(layout, usage)
         self._claim: Claim | None = None
 
     def __call__(self) -> float:
@@ -86,6 +89,7 @@ class SizeLimit:
             self._arrivals.forget()
             return pause
         self._arrivals.settle()
+        self._allot()
         excess = self.excess()
         if excess <= 0:
             return pause
@@ -93,6 +97,7 @@ class SizeLimit:
         if not self._is_adopted():
             return _SOON
         self._make_room(excess)
+        self._allot()
         return pause if self.excess() <= 0 else _SOON
 
     def is_in_charge(self) -> bool:
@@ -148,12 +153,26 @@ class SizeLimit:
         missing = excess - self._empty_trash(excess)
         if missing > 0:
             # Each blob is removed as soon as it is condemned: on a busy disk many take a while.
-            missing -= self._eviction.make_room(missing, after=self._empty_whole_trash)
+            missing -= self._eviction.make_room(missing, after=self._gained)
         if missing > 0 or self._ranking.runs_low:
             self.on_shortage()
 
-    def _empty_whole_trash(self) -> None:
+    def _gained(self) -> None:
+        """Some room was made: whoever waits for it has it at once."""
         self._empty_trash(sys.maxsize)
+        self._allot()
+
+    def _allot(self) -> None:
+        self._allotments.give(self._room)
+
+    def _room(self) -> float:
+        """Bytes for what is still to be committed. As much as there is, where nothing is counted yet,
+        or could go: then waiting would be of no use.
+        """
+        blobs = self._usage.blobs
+        if not self._limits.maxsize or blobs is None or not self._is_adopted():
+            return float("inf")
+        return self._limits.maxsize - blobs - (self._usage.trash if self._is_local else 0)
 
     def _empty_trash(self, wanted: int) -> int:
         return self._trash.make_room(wanted) if self._is_local else 0

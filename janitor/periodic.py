@@ -22,12 +22,17 @@ class Periodic:
         action: Callable[[], float],
         stop: threading.Event,
         *,
+        shortest: float = _SHORTEST_PAUSE,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """Run until `stop` is set, then call `on_end`; nothing runs before `start`."""
+        """Run until `stop` is set, then call `on_end`; nothing runs before `start`.
+
+        Between two calls are at least `shortest` seconds, however often it is hurried.
+        """
         self._name = name
         self._action = action
         self._stop = stop
+        self._shortest = shortest
         self._on_end = on_end
         self._called = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -50,9 +55,9 @@ class Periodic:
         pause = 0.0
         # A clock that jumped may ask for no pause at all, and there may be no end to the calls:
         # never in a closed loop.
-        while not self._stop.wait(_SHORTEST_PAUSE if pause else 0.0):
+        while not self._stop.wait(self._shortest if pause else 0.0):
             self._called.clear()
-            pause = max(self._try(), _SHORTEST_PAUSE)
+            pause = max(self._try(), self._shortest)
             self._called.wait(pause)
         self._on_end()
 

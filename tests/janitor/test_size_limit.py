@@ -395,6 +395,92 @@ def test_room_is_made_for_what_is_still_to_arrive(house: House) -> None:
     assert [house.has("app", digest) for digest in digests] == [False] * 5 + [True] * 5
 
 
+def _begin(house: House, seed: str, size: int | None) -> Fill:
+    fill = Fill(house.layout, Digest.of(seed.encode()))
+    os.makedirs(fill.folder)
+    fill.start(Epoch(1, 1), size)
+    return fill
+
+
+def _commit(house: House, fill: Fill, size: int) -> None:
+    os.makedirs(os.path.dirname(house.layout.blob(fill.digest)), exist_ok=True)
+    Path(house.layout.blob(fill.digest)).write_bytes(b"x" * size)
+
+
+def test_no_more_room_is_allotted_than_there_is(house: House) -> None:
+    fills = [_begin(house, seed, 40_000) for seed in "abc"]
+    limit = _limit(house, maxsize=100_000)
+    limit()
+    allotted = [fill for fill in fills if fill.allotted()]
+    assert [fill.allotted() for fill in allotted] == [40_000, 40_000]
+    # A blob that nobody has told of yet counts as what it was allotted.
+    _commit(house, allotted[0], 40_000)
+    allotted[0].clear()
+    os.rmdir(allotted[0].folder)
+    limit()
+    assert len([fill for fill in fills if fill.allotted()]) == 1
+    # And one that failed is no longer counted.
+    allotted[1].clear()
+    os.rmdir(allotted[1].folder)
+    limit()
+    assert [fill.allotted() for fill in fills if fill not in allotted] == [40_000]
+
+
+def test_what_is_allotted_is_counted_by_the_janitor_that_comes_next(house: House) -> None:
+    first, second = (_begin(house, seed, 60_000) for seed in "ab")
+    first.allot(60_000)
+    limit = _limit(house, maxsize=100_000)
+    limit()
+    assert (first.allotted(), second.allotted()) == (60_000, 0)
+
+
+def test_room_is_allotted_as_soon_as_it_is_made(house: House) -> None:
+    digests = [_fill(house, str(number), _FIRST - number) for number in range(10)]
+    _survey(house)
+    size = _size(house, digests[0])
+    limit = _limit(house, maxsize=10 * size, lowwater=0.1)
+    fill = _begin(house, "to come", 5 * size)
+    left_when_allotted: list[int] = []
+    allot = Fill.allot
+
+    def watch(one: Fill, count: int) -> None:
+        left_when_allotted.append(sum(house.has("app", digest) for digest in digests))
+        allot(one, count)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Fill, "allot", watch)
+        limit()
+    assert fill.allotted() == 5 * size
+    assert left_when_allotted == [5]
+
+
+def test_a_fill_of_unknown_size_is_allotted_its_room_when_it_is_proven(house: House) -> None:
+    fill = _begin(house, "to come", None)
+    limit = _limit(house, maxsize=100_000)
+    limit()
+    assert fill.allotted() == 0
+    Path(fill.spool(Epoch(1, 1))).write_bytes(b"x" * 5_000)
+    fill.prove(Epoch(1, 1))
+    limit()
+    assert fill.allotted() == 5_000
+
+
+def test_a_fill_that_turns_out_larger_is_allotted_more(house: House) -> None:
+    fill = _begin(house, "to come", 10_000)
+    limit = _limit(house, maxsize=100_000)
+    limit()
+    fill.start(Epoch(1, 2), 50_000)
+    limit()
+    assert fill.allotted() == 50_000
+
+
+def test_nobody_waits_for_room_while_nothing_could_be_removed(tmp_path: Path) -> None:
+    house = House(tmp_path, is_adopted=False)
+    fill = _begin(house, "to come", 40_000)
+    _limit(house, maxsize=1)()
+    assert fill.allotted() == 40_000
+
+
 def test_on_a_shared_file_system_the_trash_keeps_its_grace(house: House) -> None:
     digests = [_fill(house, str(number), _FIRST - number) for number in range(4)]
     _survey(house)

@@ -1,0 +1,77 @@
+"""Waiting for room within the limit."""
+
+from pathlib import Path
+
+import pytest
+
+from common.digest import Digest
+from common.fills import Fill
+from common.paths import Layout
+from fetcher.allotment import Allotment
+from fetcher.patience import Stopping
+from tests.fetcher.clock import Clock
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> Fill:
+    return Fill(Layout(str(tmp_path)), Digest.of(b"content"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _never() -> None:
+    pytest.fail("waited")
+
+
+def _allotment(clock: Clock, limit: int = 1000, *, is_kept: bool = True) -> Allotment:
+    return Allotment(limit, lambda: is_kept, clock, clock.sleep)
+
+
+def test_who_has_room_does_not_wait(fill: Fill, clock: Clock) -> None:
+    fill.allot(100)
+    _allotment(clock).wait(fill, 100, _never)
+    assert clock.slept == []
+
+
+def test_room_is_waited_for(fill: Fill, clock: Clock) -> None:
+    looks: list[None] = []
+
+    def go_on() -> None:
+        looks.append(None)
+        if len(looks) == 5:
+            fill.allot(99)
+        if len(looks) == 9:
+            fill.allot(100)
+
+    _allotment(clock).wait(fill, 100, go_on)
+    assert len(looks) == 9
+
+
+@pytest.mark.parametrize(("limit", "is_kept"), [(0, True), (99, True), (1000, False)])
+def test_what_is_of_no_use_is_not_waited_for(
+    fill: Fill, clock: Clock, limit: int, *, is_kept: bool
+) -> None:
+    _allotment(clock, limit, is_kept=is_kept).wait(fill, 100, _never)
+    assert clock.slept == []
+
+
+def test_nobody_waits_for_ever_and_then_not_at_once_again(fill: Fill, clock: Clock) -> None:
+    allotment = _allotment(clock)
+    begun = clock.now
+    allotment.wait(fill, 100, lambda: None)
+    assert clock.now - begun == pytest.approx(10, abs=0.1)
+    allotment.wait(fill, 100, _never)
+    clock.now += 60
+    with pytest.raises(pytest.fail.Exception, match="waited"):
+        allotment.wait(fill, 100, _never)
+
+
+def test_who_is_to_stop_stops(fill: Fill, clock: Clock) -> None:
+    def stop() -> None:
+        raise Stopping
+
+    with pytest.raises(Stopping):
+        _allotment(clock).wait(fill, 100, stop)
