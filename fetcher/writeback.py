@@ -1,9 +1,9 @@
 """Having the kernel write out what has come so far, before the sync at the end.
 
 On a disk of this machine, so that little is left for the sync: between the last byte's arrival and
-the commit, for which every client waits, a sync of 90 MB took 25 to 65 ms, with this 8 to 10. On a
-file server, so that those who follow the file on other machines have its bytes as they come: a
-client keeps what is written to itself until it is asked for it.
+the commit a sync of 90 MB took 25 to 65 ms, with this 4 to 10. On a file server, so that those who
+follow the file on other machines have its bytes as they come: a client keeps what is written to
+itself until it is asked for it.
 
 sync_file_range(2) with SYNC_FILE_RANGE_WRITE: begins to write and waits for nothing, and promises
 nothing either; the sync at the end does.
