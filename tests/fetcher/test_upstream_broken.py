@@ -97,7 +97,7 @@ def test_a_body_just_above_the_floor_arrives() -> None:
         client.head()
         client.say(HEAD)
         for offset in range(0, len(BLOB), len(BLOB) // 8):
-            client.server.stop.wait(0.1)
+            client.server.stop.wait(0.2)
             client.say(BLOB[offset : offset + len(BLOB) // 8])
 
     with (
@@ -112,10 +112,10 @@ def test_a_body_may_take_longer_than_any_timeout() -> None:
         client.head()
         client.say(HEAD)
         for offset in range(0, len(BLOB), len(BLOB) // 16):
-            client.server.stop.wait(0.1)
+            client.server.stop.wait(0.2)
             client.say(BLOB[offset : offset + len(BLOB) // 16])
 
-    with raw_serving(slow) as server, upstream(server.url, read_timeout=0.5) as client:
+    with raw_serving(slow) as server, upstream(server.url, read_timeout=2.0) as client:
         assert fetched(client) == BLOB
 
 
