@@ -10,8 +10,9 @@ from bench import chart, table
 from bench.figures import Growth, Result
 from bench.machine import Machine
 
-BEGIN = "<!-- figures: python -m bench --docs -->"
-END = "<!-- end of figures -->"
+# Where a page has the rows, and where the growth: a run that measured one leaves the other alone.
+ROWS = ("<!-- figures: python -m bench --docs -->", "<!-- end of figures -->")
+GROWTH = ("<!-- growth: python -m bench --docs -->", "<!-- end of growth -->")
 _RESULTS_CHART, _GROWTH_CHART = "results.svg", "growth.svg"
 
 
@@ -32,33 +33,44 @@ class Report:
         self._draw(folder)
 
     def write_docs(self, page: Path) -> None:
-        """Replace what is between the two marks of `page`, and its charts, in the folder that bears
-        its name. ValueError when it has no marks.
+        """Replace what is between the marks of `page` for what was measured, and its charts, in the
+        folder that bears its name. ValueError when it has no marks.
         """
-        text = page.read_text()
-        before, found, rest = text.partition(BEGIN)
-        _, ended, after = rest.partition(END)
-        if not found or not ended:
-            raise ValueError(f"{page} has no place for the figures: {BEGIN} … {END}")
         folder = page.with_suffix("")
         folder.mkdir(exist_ok=True)
         self._draw(folder)
-        page.write_text(f"{before}{BEGIN}\n{self.markdown(f'{folder.name}/')}\n{END}{after}")
+        text = page.read_text()
+        if self.results:
+            text = _replaced(text, ROWS, self._rows(f"{folder.name}/"))
+        if self.growths:
+            text = _replaced(text, GROWTH, self._growth(f"{folder.name}/"))
+        page.write_text(text)
 
     def markdown(self, charts: str) -> str:
         """Tables and charts; `charts` stands before the charts' names."""
-        parts = ["\n".join(f"- {line}" for line in self._circumstances())]
-        if self.results:
-            parts.append(table.of_results(self.results))
-            parts.append(f"![The first figure of each row]({charts}{_RESULTS_CHART})")
+        parts = [self._rows(charts)] if self.results else []
+        if self.growths:
+            parts.append(self._growth(charts))
+        return "\n".join(parts)
+
+    def _rows(self, charts: str) -> str:
+        return _joined(
+            self._circumstances(),
+            table.of_results(self.results),
+            f"![The first figure of each row]({charts}{_RESULTS_CHART})",
+        )
+
+    def _growth(self, charts: str) -> str:
+        parts = [self._machine()]
         for growth in self.growths:
             parts += [f"### {growth.title}", table.of_growth(growth)]
-        if self.growths:
-            parts.append(f"![How cost grows]({charts}{_GROWTH_CHART})")
-        return "\n\n".join(part.strip() for part in parts) + "\n"
+        return _joined(*parts, f"![How cost grows]({charts}{_GROWTH_CHART})")
 
-    def _circumstances(self) -> list[str]:
-        return [*self.machine.lines(), f"medians of {self.rounds} rounds, everybody in turns"]
+    def _circumstances(self) -> str:
+        return f"{self._machine()}\n- medians of {self.rounds} rounds, everybody in turns"
+
+    def _machine(self) -> str:
+        return "\n".join(f"- {line}" for line in self.machine.lines())
 
     def _draw(self, folder: Path) -> None:
         if self.results:
@@ -73,6 +85,19 @@ class Report:
             "rows": [_row(result) for result in self.results],
             "growth": [asdict(growth) for growth in self.growths],
         }
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _replaced(text: str, marks: tuple[str, str], content: str) -> str:
+    begin, end = marks
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise ValueError(f"the page has no place for the figures: {begin} … {end}")
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def _row(result: Result) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bench.effort import QUICK
 from bench.engine import all_rows
 from bench.figures import ENTREPOT, NGINX, REGISTRY, Aim, Figure, Growth, Result
 from bench.machine import Machine, look
-from bench.report import BEGIN, END, Report
+from bench.report import GROWTH, ROWS, Report
 from bench.row import Row
 from bench.rows import scenes
 from bench.rows.hits import DigestHit
@@ -132,20 +132,39 @@ def test_an_aim_without_its_figures_is_an_error(result: Result) -> None:
 
 def test_the_page_has_its_figures_replaced_and_nothing_else(result: Result, tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(_marked("before", "old", "between", "old", "after"))
     grown = Growth("g", "growing", "clients", (RATE,), [(1, {"rate": 1}), (100, {"rate": 2})])
     report = Report(machine(), 3, [result], [grown])
     for _ in range(2):
         report.write_docs(page)
         text = page.read_text()
-        assert text.startswith(f"before\n{BEGIN}\n")
-        assert text.endswith(f"{END}\nafter\n")
+        assert text.startswith(f"before\n{ROWS[0]}\n")
+        assert f"{ROWS[1]}\nbetween\n{GROWTH[0]}" in text
+        assert text.endswith(f"{GROWTH[1]}\nafter\n")
         assert "old" not in text
         assert text.count("some work") == 1
         pictures = re.findall(r"\]\((.*?\.svg)\)", text)
         assert len(pictures) == 2
         for picture in pictures:
             assert (tmp_path / picture).stat().st_size < 200_000
+
+
+def test_what_was_not_measured_stays_as_it_was(result: Result, tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(_marked("", "rows of before", "", "growth of before", ""))
+    grown = Growth("g", "growing", "clients", (RATE,), [(1, {"rate": 1}), (100, {"rate": 2})])
+    Report(machine(), 1, [result], []).write_docs(page)
+    assert "rows of before" not in page.read_text()
+    assert "growth of before" in page.read_text()
+    page.write_text(_marked("", "rows of before", "", "growth of before", ""))
+    Report(machine(), 1, [], [grown]).write_docs(page)
+    assert "rows of before" in page.read_text()
+    assert "growth of before" not in page.read_text()
+
+
+def _marked(before: str, rows: str, between: str, growth: str, after: str) -> str:
+    lines = [before, ROWS[0], rows, ROWS[1], between, GROWTH[0], growth, GROWTH[1], after]
+    return "\n".join(lines) + "\n"
 
 
 def test_a_page_without_marks_is_left_alone(result: Result, tmp_path: Path) -> None:
