@@ -199,6 +199,8 @@ def settings(config: Config, tls: ServerTls | None = None) -> dict[str, Any]:
         "worker_class": "frontend.worker.Worker",
         "workers": config.frontend.workers,
         "worker_connections": config.frontend.connections,
+        # Newcomers that the kernel holds; by itself (net.core.somaxconn) it holds no more.
+        "backlog": 4096,
         # gunicorn takes whatever is set for no.
         "sendfile": None if config.frontend.sendfile else False,
         "graceful_timeout": max(1, round(config.http.draintimeout)),

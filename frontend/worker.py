@@ -225,8 +225,16 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def notify(self) -> None:
         """Beat; gunicorn's loop does, as long as it serves."""
+        if self._serving is None:
+            self._listen()
         self._serving = asyncio.current_task()
         super().notify()
+
+    def _listen(self) -> None:
+        # The loop's create_server has just told the kernel to hold no more than a hundred
+        # newcomers: of a fleet that pulls at once the others would try again a second later.
+        for listener in self.sockets:
+            listener.sock.listen(self.cfg.backlog)
 
     def handle_exit_signal(self) -> None:
         """Begin to drain at once; gunicorn's loop, once it runs, would notice within a second."""
