@@ -40,7 +40,7 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(slots=True)
 class Content:
-    """What a digest names. `headers`: what is said of it, by those who serve it."""
+    """What a digest names. `headers`, `fields`: what is said of it, by those who serve it."""
 
     digest: Digest
     body: bytes
@@ -48,6 +48,7 @@ class Content:
     path: str
     media_type: str
     headers: dict[object, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    fields: dict[object, bytes] = field(default_factory=dict)
 
 
 class Contents:
@@ -69,9 +70,13 @@ class Contents:
 
         None where it is not here. Raises OSError where storage does.
         """
+        return self.kept(digest) or self._load(digest)
+
+    def kept(self, digest: Digest) -> Content | None:
+        """The content, if it is kept here and its file is the one it was read from."""
         kept = self._kept.get(digest)
         if kept is None:
-            return self._load(digest)
+            return None
         try:
             found = os.stat(kept.path)
         except OSError:
@@ -79,9 +84,13 @@ class Contents:
             return None
         if kept.stamp != _stamp(found):
             self._drop(kept)
-            return self._load(digest)
+            return None
         self._kept.move_to_end(digest)
         return kept
+
+    def __contains__(self, digest: Digest) -> bool:
+        """Whether it is kept here; not, whether it is still in storage."""
+        return digest in self._kept
 
     async def wait_for(self, digest: Digest, limit: int) -> Content | None:
         """The content where `get` gives the open blob; None if it is larger than `limit` bytes.

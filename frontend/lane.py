@@ -1,8 +1,8 @@
 """A short way for plain hits: the application's own answers, for a fraction of its work.
 
 A request that asks for a manifest or a small blob, in the way that clients do, and finds all of it
-here, is answered without Falcon's making a request and a response of it. All others are handed on
-untouched: what is not here, not fresh, large, partial or conditional, and every error. So the lane
+here, is answered without Falcon's making a request and a response of it; and where nobody is to see
+it go by, without gunicorn's making one (`Lane.at_once`). All others are handed on untouched: what is not here, not fresh, large, partial or conditional, and every error. So the lane
 need not know what those are answered; it only has to be sure of what it answers itself, and
 tests/frontend/test_lane.py holds the two against each other. What it has looked up for them goes
 along (frontend.found).
@@ -14,7 +14,8 @@ the tag points and whether that is fresh. What is not done again: taking names a
 writing headers.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import falcon.asgi
@@ -27,12 +28,14 @@ from common.messages import Kind
 from common.reference import Tag
 from common.tags import StoredTag
 from frontend import counting, headers, negotiation
-from frontend.contents import Content
+from frontend.contents import LARGEST, Content
 from frontend.found import KEY, Found
+from frontend.plain import Requests
 from frontend.services import Services, Terms
 from frontend.targets import NotPlain, Target, Targets
 
 _Headers = list[tuple[bytes, bytes]]
+_Content = Content | OpenBlob | None
 
 _METHODS = frozenset({"GET", "HEAD"})
 
@@ -51,10 +54,21 @@ _UNUSUAL = frozenset(
 # Headers that Falcon keeps apart, or that stand in different places for different requests.
 _NOT_PREPARED = frozenset({"set-cookie", "oci-namespace"})
 
+# Headers that the connection writes itself, or goes by when it does.
+_CONNECTIONS = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+
 
 def can_carry(always: Sequence[tuple[str, str]]) -> bool:
     """Whether answers with these headers can be prepared."""
     return all(name.lower() not in _NOT_PREPARED for name, _value in always)
+
+
+def _can_be_written(always: Sequence[tuple[str, str]]) -> bool:
+    """Whether they may go out as they are, unseen by gunicorn, which would refuse some."""
+    return all(
+        name.lower() not in _CONNECTIONS and _VALUE.fullmatch(value) for name, value in always
+    )
 
 
 class Lane:
@@ -67,7 +81,9 @@ class Lane:
         self.app = app
         self._services = services
         self._targets = targets
+        self._requests = Requests(targets)
         self._always = always
+        self._writes = _can_be_written(always)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer."""
@@ -93,27 +109,62 @@ class Lane:
                 accept = value if accept is None else accept + b"," + value
         try:
             target = self._targets.of(scope["path"], scope["query_string"])
-            tag, used, content = self._look_up(target)
+            tag, used, content = self._look_up(target, self._services.contents.get)
         except (NotPlain, OSError):
             return None
+        if used is not None and isinstance(content, Content):
+            body = self._take(target, method, accept, tag, used, content)
+            if body is not None:
+                return self._said(target, content, method), body
+        scope[KEY] = Found(tag, used, content)
+        return None
+
+    def at_once(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """Header fields, as they are written, and body of the answer to `data`, which came on a
+        connection; the status is 200.
+
+        None: it is no plain request for what is in memory, and nothing was counted or marked.
+        """
+        contents = self._services.contents
+        if not self._writes:
+            return None
+        try:
+            method, target, accept = self._requests.read(data)
+            reference = target.reference
+            # Else it is looked for on the other way, and once is enough.
+            if isinstance(reference, Digest) and reference not in contents:
+                return None
+            tag, used, content = self._look_up(target, contents.kept)
+        except (NotPlain, OSError):
+            return None
+        # What is large is written without a copy, which is not done here.
+        if used is None or not isinstance(content, Content) or len(content.body) > LARGEST:
+            return None
+        body = self._take(target, method, accept, tag, used, content)
+        return None if body is None else (self._fields(target, content, method), body)
+
+    def _take(
+        self,
+        target: Target,
+        method: str,
+        accept: bytes | None,
+        tag: StoredTag | None,
+        used: float,
+        content: Content,
+    ) -> bytes | None:
+        """The body, which then is marked as used and counts as sent; None: it is not served so."""
         terms = self._services.terms[target.source.upstream]
-        if (
-            used is None
-            or not isinstance(content, Content)
-            or (target.kind is Kind.MANIFEST and not _is_plain(content, tag, terms, accept))
-        ):
-            scope[KEY] = Found(tag, used, content)
+        if target.kind is Kind.MANIFEST and not _is_plain(content, tag, terms, accept):
             return None
         if is_older(used, terms.mark_interval):
             self._services.links.mark(target.kind, target.stored, content.digest)
         if tag is not None and is_older(tag.used, terms.mark_interval):
             self._services.tags.mark(target.stored, Tag(target.reference))
-        said = self._said(target, content, method)
-        return said, _counted(target, content, method)
+        return _counted(target, content, method)
 
     def _look_up(
-        self, target: Target
-    ) -> tuple[StoredTag | None, float | None, Content | OpenBlob | None]:
+        self, target: Target, get: Callable[[Digest], _Content]
+    ) -> tuple[StoredTag | None, float | None, _Content]:
         """What there is of it in storage; see Found."""
         reference, services, tag = target.reference, self._services, None
         if not isinstance(reference, Digest):
@@ -122,7 +173,18 @@ class Lane:
                 return None, None, None
             reference = tag.digest
         used = services.links.last_use(target.kind, target.stored, reference)
-        return tag, used, None if used is None else services.contents.get(reference)
+        return tag, used, None if used is None else get(reference)
+
+    def _fields(self, target: Target, content: Content, method: str) -> bytes:
+        """The answer's headers as they are written."""
+        fields = content.fields.get((target.kind, method))
+        if fields is None:
+            said = self._write(target.kind, content, method)
+            fields = b"".join(b"%b: %b\r\n" % header for header in said)
+            content.fields[target.kind, method] = fields
+        if target.namespace:
+            return b"oci-namespace: %b\r\n%b" % (target.namespace, fields)
+        return fields
 
     def _said(self, target: Target, content: Content, method: str) -> _Headers:
         """The answer's headers."""

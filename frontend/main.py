@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import gunicorn.util
@@ -33,6 +34,7 @@ from frontend.auth.opening import open_scheme
 from frontend.callers import SCOPE, Callers
 from frontend.contents import Contents
 from frontend.desk import Desk
+from frontend.lane import Lane
 from frontend.limits import Limits
 from frontend.memory import Refusals
 from frontend.naming import naming
@@ -116,6 +118,8 @@ class _Application:
         self._operations: Operations | None = None
         self._services: Services | None = None
         self._app: Any = None
+        self.at_once: Callable[[bytes], tuple[bytes, bytes] | None] | None = None
+        """Lane.at_once, where nobody is to see requests go by (frontend.worker)."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -157,6 +161,7 @@ class _Application:
             ],
         )
         self._app = self._operations.around(app)
+        self.at_once = self._app.at_once if isinstance(self._app, Lane) else None
         self._operations.start()
         return services
 

@@ -12,11 +12,14 @@
 - Nobody here reads a request's body, so none is waited for before the answer: what is still to come
   of it is taken and thrown away for some seconds, then the connection is closed.
 - An upgrade to WebSocket is ignored, as a server may (RFC 9110, section 7.8).
+- A plain request for what is in memory (`frontend.lane`) is answered as soon as it is read: what
+  gunicorn makes of a request, two tasks among it, costs more than all that such an answer takes.
 """
 
 import asyncio
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -52,6 +55,9 @@ _REASONS: dict[int, str] = {
     416: "Range Not Satisfiable",
 }
 
+_OK = b"HTTP/1.1 200 OK\r\n"
+_SERVER = gunicorn_protocol._CACHED_SERVER_HEADER  # noqa: SLF001 - as above
+
 
 class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """One connection."""
@@ -61,11 +67,16 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _sending: Sending | None = None
     _answering = False  # of the current request's answer something is written
     _wastes_body = False
+    _at_once: Callable[[bytes], tuple[bytes, bytes] | None] | None = None
+    _reads = False  # gunicorn's parser has the beginning of a request
+    _answered = 0.0  # when a request was last answered at once, by the loop's clock
 
     def connection_made(self, transport: Any) -> None:
         """Note the connection, and have the kernel notice when its peer is gone."""
         super().connection_made(transport)
         self.worker.protocols[self] = None
+        # gunicorn has an application of its own for one it cannot load.
+        self._at_once = getattr(self.app, "at_once", None)
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -81,6 +92,45 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         self._stop_sending()
         self.worker.protocols.pop(self, None)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer at once, or have gunicorn make a request of it."""
+        at_once = self._at_once
+        answer = None if at_once is None or not self._is_free() else at_once(data)
+        if answer is None:
+            super().data_received(data)
+        else:
+            self._answer_at_once(*answer)
+
+    def _is_free(self) -> bool:
+        """Whether what comes now begins a request, and an answer written now is the next to go."""
+        return (
+            not self._reads
+            and not self._request_ready.is_set()  # set, as long as one is being answered
+            and not self._flow_control.write_paused
+            and self.worker.alive  # else the answer says that the connection ends with it
+        )
+
+    def _answer_at_once(self, fields: bytes, body: bytes) -> None:
+        date = gunicorn_protocol._get_cached_date_header()  # noqa: SLF001 - as above
+        self._safe_write(b"%b%b%b%b\r\n%b" % (_OK, fields, _SERVER, date, body))
+        self.req_count += 1
+        self._answered = self.worker.loop.time()
+        if self._keepalive_handle is None:
+            self._arm_keepalive_timer()
+
+    def _keepalive_timeout(self) -> None:
+        # Set anew for each request, the timer would be a good part of what that costs.
+        left = self._answered + self._keepalive - self.worker.loop.time()
+        if left > 0:
+            self._keepalive_handle = self.worker.loop.call_later(left, self._keepalive_timeout)
+        else:
+            super()._keepalive_timeout()
+
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        self._reads = True
+        goes_on: bool = super()._feed_callback_parser(data)
+        return goes_on
 
     def close_if_idle(self) -> bool:
         """Close the connection unless it is answering; whether it was closed now."""
@@ -104,7 +154,7 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
             self.close_if_idle()
 
     def _on_headers_complete(self) -> bool:
-        self._answering = False
+        self._answering = self._reads = False
         skips_body: bool = super()._on_headers_complete()
         heads.settle(self._current_request)
         return skips_body

@@ -83,9 +83,28 @@ class House:
         """One request, by the lane unless another `app` is given."""
         return self.run(_ask(app or self.lane, method, path, query, headers))
 
+    def at_once(
+        self, method: str, path: str, query: bytes = b"", headers: Sequence[Header] = ()
+    ) -> Answer | None:
+        """The same request as it stands on a connection; None where the lane leaves it alone."""
+        target = path.encode() + (b"?" + query if query else b"")
+        lines = [b"%b %b HTTP/1.1" % (method.encode(), target), b"host: registry"]
+        lines += [b"%b: %b" % header for header in headers]
+        before = _counted()
+        answer = self.lane.at_once(b"\r\n".join([*lines, b"", b""]))
+        grown = _grown(before)
+        if answer is None:
+            assert not any(grown.values())
+            return None
+        fields, body = answer
+        pairs = [field.split(b": ", 1) for field in fields.split(b"\r\n")[:-1]]
+        return Answer(200, tuple((name, value) for name, value in pairs), body, grown, cut=False)
+
 
 @contextmanager
-def house(root: Path) -> Iterator[House]:
+def house(
+    root: Path, headers: Sequence[tuple[str, str]] = (("X-Content-Type-Options", "nosniff"),)
+) -> Iterator[House]:
     """With two upstreams, and in maintenance, so that what is missing is refused at once; but uses
     are marked as at other times.
     """
@@ -113,7 +132,7 @@ def house(root: Path) -> Iterator[House]:
             patience=1.0,
             maxtags=100,
             maxentries=100,
-            headers=[("X-Content-Type-Options", "nosniff")],
+            headers=headers,
         )
         assert isinstance(lane, Lane)
         try:
@@ -165,9 +184,13 @@ async def _ask(app: Any, method: str, path: str, query: bytes, headers: Sequence
         start["status"],
         kept,
         body,
-        {name: value - before[name] for name, value in _counted().items()},
+        _grown(before),
         cut,
     )
+
+
+def _grown(before: dict[str, int]) -> dict[str, int]:
+    return {name: value - before[name] for name, value in _counted().items()}
 
 
 def _counted() -> dict[str, int]:

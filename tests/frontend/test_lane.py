@@ -87,17 +87,18 @@ QUERIES = [b"", b"ns=ghcr.io", b"ns=docker.io", b"ns=", b"ns=ghcr.io&ns=x", b"NS
 
 
 def test_every_way_to_ask_is_answered_as_by_the_application(at: House) -> None:
-    asked = 0
+    asked = at_once = 0
     for path in furnish(at):
-        for method, accept in product(("GET", "HEAD"), ACCEPTS):
-            by_lane, by_application = at.both(method, path, headers=accept)
-            assert by_lane == by_application, (method, path, accept)
+        ways = [*((b"", accept) for accept in ACCEPTS), *((query, []) for query in QUERIES)]
+        for method, (query, accept) in product(("GET", "HEAD"), ways):
+            by_lane, by_application = at.both(method, path, query, accept)
+            assert by_lane == by_application, (method, path, query, accept)
             asked += 1
-        for method, query in product(("GET", "HEAD"), QUERIES):
-            by_lane, by_application = at.both(method, path, query)
-            assert by_lane == by_application, (method, path, query)
-            asked += 1
+            found = at.at_once(method, path, query, accept)
+            assert found in (None, by_lane), (method, path, query, accept)
+            at_once += found is not None
     assert asked > 600
+    assert at_once > 150
 
 
 ODD_HEADERS: list[list[Header]] = [
@@ -121,6 +122,7 @@ def test_odd_requests_are_answered_as_by_the_application(at: House) -> None:
     for path, method, odd in product(whole, ("GET", "HEAD"), ODD_HEADERS):
         by_lane, by_application = at.both(method, path, headers=odd)
         assert by_lane == by_application, (method, path, odd)
+        assert at.at_once(method, path, headers=odd) in (None, by_lane), (method, path, odd)
     paths = [
         f"/v2/library/a/blobs/{blob.upper()}",
         f"/v2/library/a/blobs/{blob[:-1]}",
@@ -142,6 +144,7 @@ def test_odd_requests_are_answered_as_by_the_application(at: House) -> None:
     for path, method in product([*paths, *whole], ("GET", "HEAD", "POST", "OPTIONS", "get")):
         by_lane, by_application = at.both(method, path)
         assert by_lane == by_application, (method, path)
+        assert at.at_once(method, path) in (None, by_lane), (method, path)
 
 
 def handed_on(at: House) -> list[str]:
@@ -214,6 +217,7 @@ def test_what_changes_under_it_is_answered_as_by_the_application(
             for path in paths:
                 assert at.ask("GET", path, app=app).status == 200
             CHANGES[change](at, kind, digest)
+            assert [at.at_once("GET", path) for path in paths] == [None for _ in paths]
             answers.append(
                 [at.ask(how, path, app=app) for path in paths for how in ("GET", "HEAD")]
             )
@@ -227,7 +231,7 @@ def test_a_tag_that_moves_is_seen_at_the_next_request(at: House) -> None:
     for digest in (one, other, one):
         at.tag("1", digest)
         by_lane, by_application = at.both("GET", "/v2/library/a/manifests/1")
-        assert by_lane == by_application
+        assert by_lane == by_application == at.at_once("GET", "/v2/library/a/manifests/1")
         assert (b"docker-content-digest", digest.encode()) in by_lane.headers
 
 
@@ -241,7 +245,8 @@ def test_what_is_stored_again_after_damage_is_served_again(at: House) -> None:
     assert at.ask("GET", path).body == IMAGE
 
 
-def test_an_old_use_is_marked_and_a_recent_one_is_not(at: House) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_old_use_is_marked_and_a_recent_one_is_not(at: House, at_once: bool) -> None:
     blob, image = at.store(Kind.LAYER, b"small"), at.store(Kind.MANIFEST, IMAGE)
     at.tag("1", image)
     layout, seen = at.services.layout, handed_on(at)
@@ -253,11 +258,14 @@ def test_an_old_use_is_marked_and_a_recent_one_is_not(at: House) -> None:
         ],
     }
     for path, marked in links.items():
+        at.ask("GET", path)  # now it is in memory
         for seconds, moves in ((7200, True), (60, False)):
             for link in marked:
                 age(link, seconds)
             before = [os.stat(link).st_mtime for link in marked]
-            assert at.ask("GET", path).status == 200
+            answer = at.at_once("GET", path) if at_once else at.ask("GET", path)
+            assert answer is not None
+            assert answer.status == 200
             after = [os.stat(link).st_mtime for link in marked]
             assert [late > early for early, late in zip(before, after, strict=True)] == [
                 moves for _ in marked
@@ -283,6 +291,37 @@ def looked(at: House, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count(at.services.tags, "tag", "read")
     count(at.services.blobs, "blob", "open")
     return counts
+
+
+def test_what_is_not_in_memory_is_not_looked_up_before_the_application_is_asked(
+    at: House, looked: Counter[str]
+) -> None:
+    large, small = at.store(Kind.LAYER, LARGE), at.store(Kind.LAYER, b"small")
+    at.ask("GET", f"/v2/library/a/blobs/{large}")
+    looked.clear()
+    for digest in (large, small, Digest.of(b"absent")):
+        assert at.at_once("GET", f"/v2/library/a/blobs/{digest}") is None
+    assert looked == {}
+
+
+def test_what_is_large_is_not_copied_for_each_who_asks(at: House) -> None:
+    large = manifest(OCI, annotations={"x": "y" * 70_000})
+    path = f"/v2/library/a/manifests/{at.store(Kind.MANIFEST, large)}"
+    for _ in range(2):
+        assert at.ask("GET", path).body == large
+        assert at.at_once("GET", path) is None
+
+
+@pytest.mark.parametrize(
+    "header", [("Server", "mine"), ("date", "today"), ("Connection", "close"), ("X", "a\r\nb")]
+)
+def test_headers_that_the_connection_goes_by_are_not_written_past_it(
+    tmp_path: Path, header: tuple[str, str]
+) -> None:
+    with house(tmp_path / "root", [header]) as at:
+        path = f"/v2/library/a/blobs/{at.store(Kind.LAYER, b'small')}"
+        assert at.ask("GET", path).status == 200
+        assert at.at_once("GET", path) is None
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
