@@ -2,8 +2,9 @@
 
 A request that asks for a manifest or a small blob, in the way that clients do, and finds all of it
 here, is answered without Falcon's making a request and a response of it; and where nobody is to see
-it go by, without gunicorn's making one (`Lane.at_once`). All others are handed on untouched: what is not here, not fresh, large, partial or conditional, and every error. So the lane
-need not know what those are answered; it only has to be sure of what it answers itself, and
+it go by, without gunicorn's making one (`Lane.at_once`). All others are handed on untouched: what
+is not here, not fresh, large, partial or conditional, and every error. So the lane need not know
+what those are answered; it only has to be sure of what it answers itself, and
 tests/frontend/test_lane.py holds the two against each other. What it has looked up for them goes
 along (frontend.found).
 
