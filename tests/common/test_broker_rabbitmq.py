@@ -180,19 +180,23 @@ def test_a_queue_deleted_and_declared_in_one_moment_is_consumed(
 
 @contextmanager
 def redeclaring(amqp_url: str) -> Iterator[None]:
-    """Somebody who declares everything over and over."""
-    ended = threading.Event()
+    """Somebody who declares everything over and over, and once more at the end."""
+    ended, rounds = threading.Event(), list[None]()
 
     def declare_all() -> None:
         with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
             channel = connection.channel()
             while not ended.is_set():
                 declare(_Blocking(channel), lambda: None)
+                rounds.append(None)
 
     thread = threading.Thread(target=declare_all)
     thread.start()
     try:
         yield
+        # The round that runs may have passed the queue already.
+        last = len(rounds) + 2
+        until(lambda: len(rounds) >= last, what="all to be declared anew")
     finally:
         ended.set()
         thread.join()

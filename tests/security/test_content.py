@@ -65,7 +65,7 @@ def test_cve_2024_39897_a_blob_cached_for_one_repository_is_not_given_to_another
     secret = registry.add_blob(PRIVATE, blob("1"))
     registry.add_blob(PUBLIC, b"something else")
     assert cache.blob(PRIVATE, secret).status == 200
-    assert Path(cache.layout.blob(secret)).exists()
+    cache.until_committed(secret)
     assert cache.blob(PUBLIC, secret).status == 404
     assert cache.get(f"/v2/{PUBLIC}/blobs/{secret}", "HEAD").status == 404
     assert cache.blob("nobody/knows", secret).status == 404

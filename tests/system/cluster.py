@@ -133,6 +133,12 @@ class Cluster:
         """GET of a blob."""
         return self.get(f"/v2/{repository}/blobs/{digest}")
 
+    def until_committed(self, digest: Digest) -> Path:
+        """Wait for a blob to be in the cache, which is a moment after its first client has it."""
+        blob, fill = Path(self.layout.blob(digest)), Path(self.layout.fill(digest))
+        until(lambda: blob.exists() and not fill.exists(), 20, f"the commit; {self.logs()}")
+        return blob
+
     def crowd(self, count: int, repository: str, digest: Digest) -> list[Got]:
         """That many clients asking for a blob at the same time."""
         with ThreadPoolExecutor(count) as pool:

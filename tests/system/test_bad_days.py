@@ -160,8 +160,7 @@ def test_what_is_not_used_expires_and_can_be_pulled_again(
     with cluster(tmp_path / "cache", upstream.url, queue_url, proxy=short) as cache:
         pull(cache, image)
         registry = Path(cache.layout.registry)
-        everything = [Path(cache.layout.blob(blob)) for blob in [digest, *image.blobs_of(digest)]]
-        assert all(path.exists() for path in everything)
+        everything = [cache.until_committed(blob) for blob in [digest, *image.blobs_of(digest)]]
         until(lambda: not any(path.exists() for path in everything), 40, "all to expire")
         until(lambda: not list(registry.rglob("link")), 40, "all links to go")
         pull(cache, image)

@@ -193,7 +193,7 @@ def test_a_blob_the_disk_has_lost_is_cut_short_once_and_then_fetched_anew(
     with cluster(tmp_path / "cache", upstream.url) as cache:
         digest = blob_of(upstream, MEGABYTE)
         assert_right(cache.blob(APP, digest), digest)
-        disk.lose(Path(cache.layout.blob(digest)))
+        disk.lose(cache.until_committed(digest))
         lost = cache.blob(APP, digest)
         assert lost.cut or lost.status == 503, lost
         assert_right(cache.blob(APP, digest), digest)
@@ -218,11 +218,11 @@ def test_a_blob_that_lost_its_length_is_never_served(
     digest = blob_of(upstream, MEGABYTE)
     with cluster(tmp_path / "cache", upstream.url, queue_url) as cache:
         assert_right(cache.blob(APP, digest), digest)
-        os.truncate(cache.layout.blob(digest), 1000)
+        os.truncate(cache.until_committed(digest), 1000)
         again = cache.get(f"/v2/{APP}/blobs/{digest}", method)
         assert (again.status, again.headers["content-length"]) == (200, str(MEGABYTE))
         assert_right(cache.blob(APP, digest), digest)
-        os.truncate(cache.layout.blob(digest), 1000)
+        os.truncate(cache.until_committed(digest), 1000)
         upstream.stop()
         assert cache.get(f"/v2/{APP}/blobs/{digest}", method).status in (502, 503)
         upstream.start()

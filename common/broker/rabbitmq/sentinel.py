@@ -51,7 +51,8 @@ class Sentinel:
         generation = self._link.generation
 
         def closed(_channel: Channel, _reason: BaseException) -> None:
-            if generation == self._link.generation:
+            # Not when it is the connection that ends: there is nothing to consume from then.
+            if generation == self._link.generation and self._link.is_up:
                 posted()
 
         channel.add_on_close_callback(closed)
