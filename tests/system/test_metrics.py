@@ -104,6 +104,7 @@ def test_pulls_move_what_they_should(
         # Of clients that come too soon some join, and some are served by then: both are told.
         assert all(got.status == 200 for got in machine.crowd(4, "library/app", digest))
         assert machine.get("/v2/library/app/manifests/1").status == 200
+        machine.until_committed(digest)
         for _ in range(3):
             assert machine.blob("library/app", digest).size == SIZE
         assert machine.get(f"/v2/library/app/manifests/{manifest}").status == 200
@@ -229,6 +230,7 @@ def test_totals_survive_workers_that_are_killed(tmp_path: Path, upstream: Upstre
     digest = _blob(upstream, b"w")
     with _serving(tmp_path, upstream, None, frontend={"workers": 2}) as machine:
         assert machine.blob("library/app", digest).size == SIZE
+        machine.until_committed(digest)
         hits = 0.0
         for _ in range(3):
             for _ in range(5):
