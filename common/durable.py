@@ -55,15 +55,21 @@ def write_file(
         raise
 
 
-def write_fleeting_file(path: str, content: bytes, *, temporary: str, below: str) -> None:
+def write_fleeting_file(
+    path: str, content: bytes, *, temporary: str, below: str, makes_folder: bool = True
+) -> None:
     """As `write_file`, for what means nothing after a power cut: nothing is synced.
 
-    Folders are made as `make_folder` does with `fleeting_below`.
+    Folders are made as `make_folder` does with `fleeting_below`; or, if not, FileNotFoundError is
+    raised where the file's is missing.
     """
     scratch = f"{temporary}/{unique_name()}"
     try:
         _write_new(scratch, content, temporary, lambda _fd: None, sync=False)
-        _rename(scratch, path, fleeting_below=below)
+        if makes_folder:
+            _rename(scratch, path, fleeting_below=below)
+        else:
+            os.rename(scratch, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(scratch)

@@ -127,8 +127,10 @@ class Fill:
         return _opens(f"{self.folder}/proven.{epoch}")
 
     def allot(self, size: int) -> None:
-        """Tell that there is room for `size` bytes within the cache's limit."""
-        self._write(self._allotted, json.dumps({"size": size}).encode())
+        """Tell that there is room for `size` bytes within the cache's limit; nothing when it is over."""
+        content = json.dumps({"size": size}).encode()
+        with suppress(FileNotFoundError):
+            self._write(self._allotted, content, makes_folder=False)
 
     def allotted(self) -> int:
         """Bytes there is room for; 0 before anybody said so."""
@@ -136,6 +138,10 @@ class Fill:
             wire: Any = json.load(file)
             return int(wire["size"])
         return 0
+
+    def give_room_back(self) -> None:
+        """Need no room, as nobody goes on with it now."""
+        remove_file(self._allotted)
 
     def suspend(self, epoch: Epoch) -> None:
         """Send no more readers to a spool; its bytes stay for whoever fills next."""
@@ -165,7 +171,7 @@ class Fill:
             for name in self._names(prefix):
                 remove_file(f"{self.folder}/{name}")
         self.end_ahead()
-        remove_file(self._allotted)
+        self.give_room_back()
 
     @property
     def _allotted(self) -> str:
@@ -178,10 +184,16 @@ class Fill:
     def _member(self, repository: RepositoryName) -> str:
         return f"{self.folder}/member.{name_hash(repository)}"
 
-    def _write(self, path: str, content: bytes) -> None:
+    def _write(self, path: str, content: bytes, *, makes_folder: bool = True) -> None:
         # What a power cut leaves of a fill is hashed, or asked for, again.
         layout = self._layout
-        write_fleeting_file(path, content, temporary=layout.temporary, below=layout.own)
+        write_fleeting_file(
+            path,
+            content,
+            temporary=layout.temporary,
+            below=layout.own,
+            makes_folder=makes_folder,
+        )
 
     def _names(self, prefix: str) -> list[str]:
         try:

@@ -55,13 +55,13 @@ class Holder:
                 spools.discard()
                 lease.confirm()
                 spools.discard_others()
-                fill.end_ahead()
+                _end(fill)
             dismiss(fill, source.stored)
             raise
         except BaseException:
             with suppress(OSError):
                 spools.leave()
-                fill.end_ahead()
+                _end(fill)
             dismiss(fill, source.stored)
             raise
         finally:
@@ -92,3 +92,9 @@ class Holder:
 def _go_on(lease: Lease, patience: Patience) -> None:
     lease.check()
     patience.go_on()
+
+
+def _end(fill: Fill) -> None:
+    """Nobody goes on with it before somebody asks anew."""
+    fill.end_ahead()
+    fill.give_room_back()

@@ -6,7 +6,7 @@ What is allotted stands in the fill's folder. The next janitor in charge finds i
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from common import walk
@@ -30,36 +30,43 @@ class Allotments:
 
     def give(self, room: Callable[[], float]) -> None:
         """Allot up to `room` bytes, less what is allotted already, to fills that have none yet."""
-        running = self._running()
+        running = list(self._running())
         # Only now: what has become a blob takes up room as one.
         left = room() - sum(self._sizes.values())
-        for fill in running:
-            size = _wanted(fill)
-            if size is None:
-                continue
+        for fill, size in running:
             more = _in_blocks(size) - self._sizes.get(fill.digest, 0)
             if 0 < more <= left:
-                fill.allot(size)
+                self._allot(fill, size)
                 self._sizes[fill.digest] = _in_blocks(size)
                 left -= more
 
-    def _running(self) -> list[Fill]:
-        """Fills whose blob is not there, with what they have been allotted known."""
+    def _allot(self, fill: Fill, size: int) -> None:
+        fill.allot(size)
+        if self._is_committed(fill.digest):
+            # Its holder, who did not wait, may have cleared it before.
+            fill.give_room_back()
+            with suppress(OSError):
+                os.rmdir(fill.folder)
+
+    def _running(self) -> Iterator[tuple[Fill, int]]:
+        """Fills whose blob is to come, and its size; what they have been allotted is known then."""
         fills = {digest: Fill(self._layout, digest) for digest in walk.digests(self._layout.fills)}
         # The folder before the blob: a fill leaves the one after it has made the other.
         for digest in self._sizes.keys() - fills.keys():
             self._usage.arrived(digest)
             del self._sizes[digest]
-        running = []
         for digest, fill in fills.items():
+            size = None
             if self._is_committed(digest):
                 self._usage.arrived(digest)
+            else:
+                size = _wanted(fill)
+            if size is None:
                 self._sizes.pop(digest, None)
                 continue
-            running.append(fill)
             if digest not in self._sizes and (allotted := fill.allotted()):
                 self._sizes[digest] = _in_blocks(allotted)
-        return running
+            yield fill, size
 
     def _is_committed(self, digest: Digest) -> bool:
         return os.path.exists(self._layout.blob(digest))
@@ -70,7 +77,7 @@ def _in_blocks(size: int) -> int:
 
 
 def _wanted(fill: Fill) -> int | None:
-    """The bytes a fill will have in the end; None while that is not known."""
+    """The bytes a fill will have in the end; None while that is not known, or nobody goes on with it."""
     for epoch in reversed(fill.spools()):
         if fill.is_proven(epoch):
             with suppress(FileNotFoundError):

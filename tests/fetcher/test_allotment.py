@@ -1,5 +1,6 @@
 """Waiting for room within the limit."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tests.fetcher.clock import Clock
 
 @pytest.fixture
 def fill(tmp_path: Path) -> Fill:
-    return Fill(Layout(str(tmp_path)), Digest.of(b"content"))
+    fill = Fill(Layout(str(tmp_path)), Digest.of(b"content"))
+    os.makedirs(fill.folder)
+    return fill
 
 
 @pytest.fixture

@@ -300,6 +300,19 @@ def test_a_partial_spool_is_kept_for_the_next_pull_but_readers_are_not_sent_to_i
         assert bytes_sent(upstream) == SIZE
 
 
+def test_a_fill_that_fails_gives_its_room_back(tmp_path: Path, upstream: Upstream) -> None:
+    digest = upstream.add_blob(APP, LAYER)
+    upstream.fail(BLOBS, Cut(1_000_000))
+    with workbench(tmp_path, attempts=1, default=upstream.url) as bench:
+        fill = bench.fill(digest)
+        fill.admit(APP)  # it is there, with room
+        fill.allot(SIZE)
+        assert fill.allotted() == SIZE
+        bench.failure(fetch(APP, digest))
+        assert fill.spools()
+        assert fill.allotted() == 0
+
+
 def test_a_spool_found_whole_is_committed_without_another_byte(
     bench: Workbench, upstream: Upstream
 ) -> None:

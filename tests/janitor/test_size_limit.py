@@ -474,6 +474,42 @@ def test_a_fill_that_turns_out_larger_is_allotted_more(house: House) -> None:
     assert fill.allotted() == 50_000
 
 
+def test_a_fill_that_nobody_goes_on_with_needs_no_room(house: House) -> None:
+    given_up, other = _begin(house, "a", 60_000), _begin(house, "b", 60_000)
+    limit = _limit(house, maxsize=100_000)
+    given_up.allot(60_000)
+    limit()
+    assert other.allotted() == 0
+    given_up.suspend(Epoch(1, 1))
+    given_up.give_room_back()
+    limit()
+    assert other.allotted() == 60_000
+    # Gone on with, it has to ask again.
+    given_up.start(Epoch(1, 2), 60_000)
+    limit()
+    assert given_up.allotted() == 0
+
+
+def test_a_fill_that_ends_while_it_is_allotted_its_room_leaves_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = _limit(house, maxsize=100_000)
+    first, second = _begin(house, "a", 10_000), _begin(house, "b", 10_000)
+    allot = Fill.allot
+
+    def end_first(fill: Fill, size: int) -> None:
+        _commit(house, fill, size)
+        fill.clear()
+        if fill.digest == first.digest:
+            os.rmdir(fill.folder)
+        allot(fill, size)
+
+    monkeypatch.setattr(Fill, "allot", end_first)
+    limit()
+    assert not os.path.exists(first.folder)
+    assert not os.path.exists(second.folder)
+
+
 def test_nobody_waits_for_room_while_nothing_could_be_removed(tmp_path: Path) -> None:
     house = House(tmp_path, is_adopted=False)
     fill = _begin(house, "to come", 40_000)
