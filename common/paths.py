@@ -115,6 +115,11 @@ class Layout:
         hashed = name_hash(key)
         return f"{self.claims}/{hashed[:2]}/{hashed}"
 
+    @property
+    def limit_claim(self) -> str:
+        """The claim of the janitor that keeps the size limit; fills wait for its word while it lives."""
+        return self.claim("size")
+
     def references(self, digest: Digest) -> str:
         """The folder of the references to a blob."""
         return f"{self.reference_index}/{_spread(digest)}"

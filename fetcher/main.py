@@ -87,7 +87,7 @@ def _serve(config: Config, debug: socket.socket | None, stack: ExitStack) -> Non
         stopping=stopping,
         room=Room(storage.layout.root, config.janitor.maxsize, config.janitor.minfree),
         allotment=Allotment(
-            config.janitor.maxsize, lambda: leases.is_held(storage.layout.claim("size"))
+            config.janitor.maxsize, lambda: leases.is_held(storage.layout.limit_claim)
         ),
         # With one slot alone what nobody waits for would stand in the way of everything.
         prefetch=config.fetcher.prefetch and config.fetcher.slots > 1,

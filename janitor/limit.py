@@ -113,7 +113,7 @@ class SizeLimit:
                 self.close()
             else:
                 return True
-        self._claim = self._claims.acquire(self._layout.claim("size"))
+        self._claim = self._claims.acquire(self._layout.limit_claim)
         if self._claim is None:
             return False
         self._usage.forget()

@@ -575,7 +575,7 @@ def test_of_two_janitors_one_makes_room_until_it_ends(house: House) -> None:
 
 def test_who_was_held_up_for_longer_than_its_lease_is_no_longer_in_charge(house: House) -> None:
     limit = _limit(house, maxsize=1)
-    Path(house.layout.claim("size"), "claim.2").touch()
+    Path(house.layout.limit_claim, "claim.2").touch()
     limit()
     assert not limit.holds()
 
