@@ -42,7 +42,7 @@ class Allotments:
 
     def _allot(self, fill: Fill, size: int) -> None:
         fill.allot(size)
-        if self._is_committed(fill.digest):
+        if self._is_committed(fill, size):
             # Its holder, who did not wait, may have cleared it before.
             fill.give_room_back()
             with suppress(OSError):
@@ -56,20 +56,21 @@ class Allotments:
             self._usage.arrived(digest)
             del self._sizes[digest]
         for digest, fill in fills.items():
-            size = None
-            if self._is_committed(digest):
+            size = _wanted(fill)
+            if size is None or self._is_committed(fill, size):
                 self._usage.arrived(digest)
-            else:
-                size = _wanted(fill)
-            if size is None:
                 self._sizes.pop(digest, None)
                 continue
             if digest not in self._sizes and (allotted := fill.allotted()):
                 self._sizes[digest] = _in_blocks(allotted)
             yield fill, size
 
-    def _is_committed(self, digest: Digest) -> bool:
-        return os.path.exists(self._layout.blob(digest))
+    def _is_committed(self, fill: Fill, size: int) -> bool:
+        """Whether the blob is there; one of another size is damaged, and filled anew."""
+        try:
+            return os.stat(self._layout.blob(fill.digest)).st_size == size
+        except FileNotFoundError:
+            return False
 
 
 def _in_blocks(size: int) -> int:

@@ -510,6 +510,13 @@ def test_a_fill_that_ends_while_it_is_allotted_its_room_leaves_nothing(
     assert not os.path.exists(second.folder)
 
 
+def test_a_blob_that_lost_its_length_is_no_reason_to_withhold_room(house: House) -> None:
+    fill = _begin(house, "damaged", 40_000)
+    _commit(house, fill, 1000)
+    _limit(house, maxsize=100_000)()
+    assert fill.allotted() == 40_000
+
+
 def test_nobody_waits_for_room_while_nothing_could_be_removed(tmp_path: Path) -> None:
     house = House(tmp_path, is_adopted=False)
     fill = _begin(house, "to come", 40_000)
