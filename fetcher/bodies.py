@@ -8,7 +8,8 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from common.errors import UpstreamError
 from fetcher.throughput import Floor
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
+"""What is read at once, where so much has come: each chunk costs some 60 µs beside its bytes."""
 
 # Up to this a body nobody wants is read, so that its connection can be used again.
 _DISCARD_BYTES = 16 * 1024

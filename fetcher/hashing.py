@@ -13,8 +13,11 @@ from common.digest import Digest
 # Bytes that are hashed where they come from: for fewer, a thread costs more than it brings.
 _FEW = 4 << 20
 
-# Chunks that may wait: they are in memory, of each download that is hashed so.
-_MOST_WAITING = 16
+# Bytes that are handed over at once: each time, two threads wake each other.
+_AT_ONCE = 1 << 20
+
+# How many times that may wait: it is in memory, of each download that is hashed so.
+_MOST_WAITING = 4
 
 
 class Hashing:
@@ -54,7 +57,9 @@ class _Beside:
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self._take = take
-        self._waiting: Queue[bytes | None] = Queue(_MOST_WAITING)
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
+        self._waiting: Queue[list[bytes] | None] = Queue(_MOST_WAITING)
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, name="hashing", daemon=True
         )
@@ -66,17 +71,28 @@ class _Beside:
     def put(self, content: bytes) -> None:
         if self._thread is None:
             self._take(content)
-        else:
-            self._waiting.put(content)
+            return
+        self._gathered.append(content)
+        self._gathered_size += len(content)
+        if self._gathered_size >= _AT_ONCE:
+            self._hand_over()
 
     def catch_up(self) -> None:
+        if self._thread is None:
+            return
+        self._hand_over()
         self._waiting.join()
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered, self._gathered_size = self._gathered, [], 0
+        self._waiting.put(gathered)
 
     def end(self) -> None:
         if self._thread is not None:
             self._waiting.put(None)
 
     def _run(self) -> None:
-        while (content := self._waiting.get()) is not None:
-            self._take(content)
+        while (gathered := self._waiting.get()) is not None:
+            for content in gathered:
+                self._take(content)
             self._waiting.task_done()

@@ -26,6 +26,7 @@ from common.version import VERSION
 from fetcher.ahead import Ahead, memory
 from fetcher.allotment import Allotment
 from fetcher.announcer import Announcer
+from fetcher.heap import keep_chunks
 from fetcher.jobs import Jobs
 from fetcher.leases import Leases
 from fetcher.prefetch import Room
@@ -59,6 +60,7 @@ def run(config: Config) -> int:
     setproctitle(TITLE)
     if ignored := proxies.named(os.environ):
         log.warning("upstreams are connected to directly, not by a proxy", variables=ignored)
+    keep_chunks()
     debug = open_listener(config)
     with ExitStack() as stack:
         _serve(config, debug, stack)

@@ -2,9 +2,10 @@
 
 Segments follow one another without gaps. The front one is told to the reader as it arrives, those
 behind it wait in memory, which is bounded for the whole process (`Ahead`), and their connections
-are turns that nobody else wants (`spare`). With one connection the segments are long, and the next
-is asked for before the one before has ended, so that its bytes follow without a pause. What nobody
-waits for has one connection and no other, even so; it comes by segments since somebody may come.
+are turns that nobody else wants (`spare`). With one connection the segments are long, read by the
+reader itself, and the next is asked for before the one before has ended, so that its bytes follow
+without a pause. What nobody waits for has one connection and no other, even so; it comes by
+segments since somebody may come.
 
 All parts are asked for with both ends, so no byte comes twice, and a connection is whole again
 after its part. At the first sign of trouble no more is begun ahead: what has come is used, what is
@@ -28,8 +29,9 @@ from fetcher.segment import Segment
 
 log = logs.get(__name__)
 
-# What is held of a segment that is at the front, or about to be: its reader is there.
-_AT_HAND = 1 << 20
+# Bytes, or seconds, before the end of what was asked for, where that is all: time to ask for more.
+_NEAR = 1 << 20
+_NEAR_SECONDS = 0.01
 
 
 class Segments:
@@ -56,18 +58,18 @@ class Segments:
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes in order; raises UpstreamError as a single stream would."""
-        for chunk in self._first_chunks():
+        for number, chunk in enumerate(self._first_chunks()):
             with self._changed:
-                if self._position == self.offset:
-                    self._growth.joined()
-                self._growth.arrived(len(chunk))
-                self._position += len(chunk)
-                self._extend()
+                self._have_read(chunk, is_first=number == 0)
             yield chunk
         with self._changed:
             self._give_back_own()
         while self._position < self.total:
-            yield self._next()
+            front = self._next()
+            if front.is_read_in_place:
+                yield from self._read_in_place(front)
+            else:
+                yield self._take(front)
 
     def close(self) -> None:
         """Let everything go; threads notice with their next bytes, and end."""
@@ -95,22 +97,43 @@ class Segments:
             self._first.in_trouble()
             raise
 
-    def _next(self) -> bytes:
+    def _read_in_place(self, front: Segment) -> Iterator[bytes]:
+        error: UpstreamError | None = None
+        try:
+            part = front.part = front.part or self._first.part(front.start, front.end)
+            with part:
+                for number, chunk in enumerate(part.chunks()):
+                    with self._changed:
+                        front.start += len(chunk)
+                        self._have_read(chunk, is_first=number == 0)
+                    yield chunk
+        except UpstreamError as caught:
+            error = caught
+        finally:
+            with self._changed:
+                self._over(front, error)
+
+    def _next(self) -> Segment:
+        """The segment at the front, once there is something of it to be taken or read."""
         with self._changed:
             while True:
                 self._extend()
                 front = self._front()
-                if front is not None and front.has_chunks:
-                    chunk = front.take()
-                    self._position += len(chunk)
-                    self._changed.notify_all()
-                    return chunk
+                if front is not None and (front.has_chunks or front.is_to_be_read):
+                    return front
                 if front is not None and front.is_over:
                     self._drop(front)
                     if front.error is not None and front.is_alone:
                         raise front.error
                     continue
                 self._changed.wait()
+
+    def _take(self, front: Segment) -> bytes:
+        with self._changed:
+            chunk = front.take()
+            self._position += len(chunk)
+            self._changed.notify_all()
+        return chunk
 
     def _front(self) -> Segment | None:
         """The segment that the next byte to be told is of, if it has been begun."""
@@ -130,7 +153,15 @@ class Segments:
         self._busy -= 1
         spare()
 
-    # What is begun when. All below is called with the lock held, but for _bring.
+    # What is begun when. All below is called with the lock held, but for the segments' threads.
+
+    def _have_read(self, chunk: bytes, *, is_first: bool) -> None:
+        """Take note of what the reader itself has read at the front."""
+        if is_first:
+            self._growth.joined()
+        self._growth.arrived(len(chunk))
+        self._position += len(chunk)
+        self._extend()
 
     def _extend(self) -> None:
         """Begin what there should be more of."""
@@ -160,18 +191,19 @@ class Segments:
         segment.is_alone = self._in_trouble
         self._segments.appendleft(segment)
         self._planned = self._segments[-1].end
-        self._start(segment)
 
     def _begin_next_in_time(self) -> None:
         """With one connection: ask for what follows when little of what comes is left."""
         if self._growth.is_single:
             return
-        near = self._planned - self._position <= _AT_HAND
-        if not near or self._busy > 1 or self._planned >= self.total or not self._growth.rate:
+        left, rate = self._planned - self._position, self._growth.rate
+        if not rate or left > max(_NEAR, rate * _NEAR_SECONDS):
+            return
+        if self._busy > 1 or self._planned >= self.total:
             return
         end = min(self.total, self._planned + self._growth.stretch(self._size))
         segment = self._own_segment(self._planned, end) if self._own_is_free else None
-        self._append(segment or self._spare_segment(self._planned, end, _AT_HAND))
+        self._append(segment or self._spare_segment(self._planned, end))
 
     def _begin_ahead(self) -> bool:
         """One more segment behind the others; whether there was one to be had."""
@@ -189,12 +221,12 @@ class Segments:
         self._append(segment)
         return True
 
-    def _own_segment(self, start: int, end: int, capacity: int = _AT_HAND) -> Segment:
+    def _own_segment(self, start: int, end: int, capacity: int = 0) -> Segment:
         self._busy += 1
         self._own_is_free = False
         return Segment(start, end, capacity, self._give_back_own)
 
-    def _spare_segment(self, start: int, end: int, capacity: int) -> Segment | None:
+    def _spare_segment(self, start: int, end: int, capacity: int = 0) -> Segment | None:
         spare = self._first.spare()
         if spare is None:
             return None
@@ -212,13 +244,26 @@ class Segments:
     def _start(self, segment: Segment) -> None:
         # With the context go who waits, and what the logs say of the job.
         run = copy_context().run
-        thread = threading.Thread(
-            target=run, args=(self._bring, segment), name="segment", daemon=True
-        )
+        work = self._ask_for if segment.is_read_in_place else self._bring
+        segment.is_asked_for = True
+        thread = threading.Thread(target=run, args=(work, segment), name="segment", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # there are as many threads as there may be
             self._over(segment, UpstreamError("no thread is to be had for it here", status=503))
+
+    def _ask_for(self, segment: Segment) -> None:
+        try:
+            part = self._first.part(segment.start, segment.end)
+        except Exception as error:  # noqa: BLE001 - told to whoever would read it
+            with self._changed:
+                self._over(segment, error)
+            return
+        with self._changed:
+            segment.part = part
+            if segment.is_dropped:
+                segment.drop()
+            self._changed.notify_all()
 
     def _bring(self, segment: Segment) -> None:
         error: Exception | None = None

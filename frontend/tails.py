@@ -24,7 +24,9 @@ from common.messages import Event, FetchBlob, FillFailed
 from common.paths import Layout
 from frontend.desk import Desk
 
-# How often (seconds) the spool's length is looked at: at once after it grew, less and less after.
+# How often (seconds) the spool's length is looked at: soon after it grew, less and less after. Its
+# first bytes come right after the event that says so, and a client waits for them with nothing yet.
+_FIRST = 0.0005
 _SHORTEST = 0.004
 _LONGEST = 0.05
 # How often the folder is looked at without an event.
@@ -97,7 +99,7 @@ class Tail:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
-        pause, looked = _SHORTEST, 0.0
+        pause, looked = _FIRST, 0.0
         while not self.ended and not self._is_forgotten(loop.time()):
             self._ask_for_it()
             grew = self._look_at_spool(loop.time())

@@ -174,6 +174,7 @@ def test_a_disk_that_fails_and_takes_the_queue_along_still_serves_what_it_has(
     patience = {"workers": 2, "patience": "3s"}
     with cluster(tmp_path / "cache", upstream.url, frontend=patience) as cache:
         assert_right(cache.blob(APP, here), here)
+        cache.until_committed(here)
         os.sync()
         disk.fail()
         for _ in range(2):

@@ -105,6 +105,7 @@ def test_a_name_has_one_upstream_and_never_another(world: World) -> None:
 def test_both_share_one_storage_folder_without_mixing(world: World, tmp_path: Path) -> None:
     Skopeo().copy(f"{world.cache.host}/{NAMED}/org/app:1", tmp_path / "guarded")
     repositories = Path(world.cache.layout.repositories)
-    assert (repositories / NAMED / "org" / "app" / "_layers").is_dir()
     layer = world.layout.blobs_of(world.images["guarded"])[-1]
+    world.cache.until_committed(layer)
+    assert (repositories / NAMED / "org" / "app" / "_layers").is_dir()
     assert world.cache.blob("library/app", layer).status == 404
