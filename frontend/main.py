@@ -34,7 +34,6 @@ from frontend.auth.opening import open_scheme
 from frontend.callers import SCOPE, Callers
 from frontend.contents import Contents
 from frontend.desk import Desk
-from frontend.lane import Lane
 from frontend.limits import Limits
 from frontend.memory import Refusals
 from frontend.naming import naming
@@ -161,7 +160,7 @@ class _Application:
             ],
         )
         self._app = self._operations.around(app)
-        self.at_once = self._app.at_once if isinstance(self._app, Lane) else None
+        self.at_once = getattr(self._app, "at_once", None)
         self._operations.start()
         return services
 

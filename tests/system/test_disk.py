@@ -88,6 +88,7 @@ def test_on_a_disk_without_a_free_block_hits_go_on_and_it_mends_by_itself(
     with cluster(tmp_path / "cache", upstream.url, queue_url, frontend=patience) as cache:
         here, missing, other = (blob_of(upstream, MEGABYTE) for _ in range(3))
         assert_right(cache.blob(APP, here), here)
+        cache.until_committed(here)
         disk.fill()
         for _ in range(3):
             assert_refused(cache.blob(APP, missing))
@@ -153,6 +154,7 @@ def test_on_a_read_only_disk_hits_go_on_until_it_is_writable_again(
     }
     with cluster(tmp_path / "cache", upstream.url, elsewhere, **settings) as cache:
         assert_right(cache.blob(APP, here), here)
+        cache.until_committed(here)
         assert cache.get(f"/v2/{APP}/manifests/1").digest == manifest
         disk.remount("ro")
         assert_right(cache.blob(APP, here), here)
