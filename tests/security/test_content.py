@@ -19,6 +19,7 @@ from tests.fetcher.client import BLOB, REPOSITORY, fetched, upstream
 from tests.fetcher.recording import Reply, Seen, serving
 from tests.parts.counting import Upstream as Registry
 from tests.parts.faults import Corrupt, HoldBody
+from tests.parts.folders import names_below
 from tests.system.cluster import Cluster, cluster
 from tests.waiting import until
 
@@ -237,6 +238,10 @@ def test_a_manifest_cannot_put_headers_into_our_answers(
     assert re.fullmatch(r"[!-~]+", got.headers["content-type"])
 
 
+def evil(folder: Path) -> list[str]:
+    return [name for name in names_below(folder) if name.startswith("evil")]
+
+
 def test_tags_that_are_no_tags_never_become_paths(registry: Registry, cache: Cluster) -> None:
     digest = registry.add_manifest("tagged/app", "t8", manifest("8"), MANIFEST_TYPE)
     tags = registry.content.repositories["tagged/app"].tags
@@ -244,7 +249,7 @@ def test_tags_that_are_no_tags_never_become_paths(registry: Registry, cache: Clu
         tags[hostile] = digest
     listed = json.loads(cache.get("/v2/tagged/app/tags/list").body)
     assert listed["tags"] == ["t8"]
-    assert not list(cache.folder.rglob("evil*"))
+    assert not evil(cache.folder)
 
 
 def test_a_hostile_digest_header_is_not_believed(tmp_path: Path) -> None:
@@ -259,4 +264,4 @@ def test_a_hostile_digest_header_is_not_believed(tmp_path: Path) -> None:
         for number in range(len(told)):
             got = cache.get(f"/v2/{PUBLIC}/manifests/v{number}")
             assert got.headers["docker-content-digest"] == Digest.of(MANIFEST)
-        assert not list(tmp_path.rglob("evil*"))
+        assert not evil(tmp_path)

@@ -18,6 +18,7 @@ from tests.fetcher.certificates import certificate
 from tests.fetcher.client import BLOB, DIGEST, failure, upstream
 from tests.fetcher.recording import Reply, Seen, serving
 from tests.parts.counting import Upstream as Registry
+from tests.parts.folders import names_below
 from tests.security.hostile import attacker
 from tests.system.cluster import cluster
 from tests.waiting import until
@@ -164,7 +165,7 @@ def test_ghsa_chwm_m7g7_685g_a_message_cannot_name_an_address(tmp_path: Path) ->
                 until(lambda: broker.depth(Queue.INTERACTIVE) == 0, 20)
             finally:
                 broker.close()
-            below = {path.name for path in tmp_path.rglob("*")}
+            below = names_below(tmp_path)
         assert elsewhere.seen == []
         assert not below & {"evil", "outside"}
 

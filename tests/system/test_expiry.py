@@ -1,5 +1,6 @@
 """Expiry, with everything running: `ttl: 6s`, and what may happen to the events meanwhile."""
 
+import os
 import shutil
 import time
 from contextlib import AbstractContextManager
@@ -41,7 +42,12 @@ def _leaves(cache: Cluster, repository: RepositoryName) -> bool:
 
 
 def _blobs(cache: Cluster) -> set[str]:
-    return {path.parent.name for path in Path(cache.layout.blobs).rglob("data")}
+    # Not by pathlib, which raises when a folder goes meanwhile.
+    return {
+        os.path.basename(folder)
+        for folder, _, names in os.walk(cache.layout.blobs)
+        if "data" in names
+    }
 
 
 def _all_of(images: Layout, repository: RepositoryName) -> set[str]:

@@ -14,6 +14,7 @@ import pytest
 from common.digest import Digest
 from tests.parts.counting import Upstream
 from tests.parts.faults import Throttle
+from tests.parts.folders import names_below
 from tests.parts.rabbit import Rabbit
 from tests.system.cluster import ROLES, Cluster, Got, cluster
 from tests.waiting import until
@@ -144,9 +145,12 @@ def test_a_fetcher_that_sleeps_past_its_lease_is_succeeded_and_does_no_harm_when
         # What came to the sleeper before it looked at its claim again is sent twice at most.
         assert upstream.sent(f"*/blobs/{digest}") < 1.5 * size
         assert_right(cache.blob(APP, digest), digest)
-        fills = Path(cache.layout.fills)
-        until(lambda: not list(fills.rglob("spool.*")), 20, "the sleeper's spool to go")
+        until(lambda: not spools(cache), 20, "the sleeper's spool to go")
         assert sleeper.exit_code is None
+
+
+def spools(cache: Cluster) -> list[str]:
+    return [name for name in names_below(cache.layout.fills) if name.startswith("spool.")]
 
 
 def is_filled_by_another(cache: Cluster, digest: Digest, pid: int) -> bool:
