@@ -27,8 +27,11 @@ from frontend.desk import Desk
 # How often (seconds) the spool's length is looked at: soon after it grew, less and less after. Its
 # first bytes come right after the event that says so, and a client waits for them with nothing yet.
 _FIRST = 0.0005
-_SHORTEST = 0.004
+_SHORTEST = 0.002
 _LONGEST = 0.05
+# Up to so many streams look for themselves when they have sent all there was, and do not wait for the
+# next look: of a fast upstream one client has more to gain than the looks cost, a crowd has not.
+_FEW = 8
 # How often the folder is looked at without an event.
 _FOLDER = 0.5
 # After how long without a byte and without a holder the job is published again; and after how
@@ -82,7 +85,7 @@ class Tail:
 
     async def news(self) -> None:
         """Wait until more is readable or the fill has ended."""
-        if not self.ended:
+        if not self.ended and not (self.streams <= _FEW and self._has_grown()):
             await asyncio.wait({self._news})
 
     async def follow(self) -> None:
@@ -99,11 +102,13 @@ class Tail:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
-        pause, looked = _FIRST, 0.0
+        pause, looked, seen = _FIRST, 0.0, self.readable
         while not self.ended and not self._is_forgotten(loop.time()):
             self._ask_for_it()
-            grew = self._look_at_spool(loop.time())
-            pause = _SHORTEST if grew else min(pause * 1.5, _LONGEST)
+            self._look_at_spool()
+            # By its streams' looks, too.
+            pause = min(pause * 1.5, _LONGEST) if self.readable == seen else _SHORTEST
+            seen = self.readable
             if self._hint.is_set() or loop.time() - looked > _FOLDER:
                 self._hint.clear()
                 looked = loop.time()
@@ -138,12 +143,18 @@ class Tail:
         )
         return True
 
-    def _look_at_spool(self, now: float) -> bool:
+    def _has_grown(self) -> bool:
+        try:
+            return self._look_at_spool()
+        except OSError:  # the next look of `follow` has it, too, and ends all streams
+            return False
+
+    def _look_at_spool(self) -> bool:
         readable = min(os.fstat(self.file.fd).st_size, self.size)
         if readable <= self.readable:
             return False
         self.readable = readable
-        self._grew_at = now
+        self._grew_at = asyncio.get_running_loop().time()
         self._tell()
         return True
 
@@ -178,7 +189,7 @@ class Tail:
         self.file, self._epoch, self.readable = file, started.epoch, 0
         self._is_asked_for = False  # by whoever began anew
         self._grew_at = now
-        self._look_at_spool(now)
+        self._look_at_spool()
 
     async def _look_for_holder(self, now: float) -> None:
         if self._failure_heard:
