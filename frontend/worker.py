@@ -12,6 +12,8 @@
 - Nobody here reads a request's body, so none is waited for before the answer: what is still to come
   of it is taken and thrown away for some seconds, then the connection is closed.
 - An upgrade to WebSocket is ignored, as a server may (RFC 9110, section 7.8).
+- Newcomers are let in several at a turn of the loop (`frontend.listening`), and the kernel has as many
+  of them wait as `backlog` says.
 - A plain request for what is in memory (`frontend.lane`) is answered as soon as it is read: what
   gunicorn makes of a request, two tasks among it, costs more than all that such an answer takes.
 """
@@ -31,6 +33,7 @@ from gunicorn.workers import gasgi
 from frontend import heads
 from frontend.errors import body_of
 from frontend.fileparts import FilePart
+from frontend.listening import listen_more
 from frontend.sending import Copying, Sendfile, Sending
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -263,6 +266,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(*args, **kwargs)
         self.protocols: dict[Protocol, None] = {}  # in the order of their coming
         self._serving: asyncio.Task[Any] | None = None
+        self._opening: asyncio.Future[None] | None = None
         self.way = Sendfile() if self.cfg.sendfile else Copying()
 
     def init_process(self) -> None:
@@ -276,15 +280,20 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     def notify(self) -> None:
         """Beat; gunicorn's loop does, as long as it serves."""
         if self._serving is None:
-            self._listen()
+            self._opening = asyncio.ensure_future(self._listen())
         self._serving = asyncio.current_task()
         super().notify()
 
-    def _listen(self) -> None:
-        # The loop's create_server has just told the kernel to hold no more than a hundred
-        # newcomers: of a fleet that pulls at once the others would try again a second later.
+    async def _listen(self) -> None:
+        # With gunicorn's own create_server the kernel holds no more than a hundred newcomers: of a
+        # fleet that pulls at once the others would try again a second later.
         for listener in self.sockets:
-            listener.sock.listen(self.cfg.backlog)
+            self.servers += await listen_more(
+                listener.sock,
+                lambda: Protocol(self),
+                context=self._get_ssl_context(),
+                backlog=self.cfg.backlog,
+            )
 
     def handle_exit_signal(self) -> None:
         """Begin to drain at once; gunicorn's loop, once it runs, would notice within a second."""
@@ -303,6 +312,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             drain()
         closing = asyncio.ensure_future(self._close_idle())
         try:
+            if self._opening is not None:
+                await asyncio.wait({self._opening})  # what it opens is to be closed
             await super()._shutdown()
         finally:
             closing.cancel()

@@ -1,17 +1,21 @@
 """Where a frontend listens, and how it speaks of where that is."""
 
+import asyncio
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 import yaml
 
 from common.reference import RepositoryName, Tag
+from frontend.listening import listen_more
 from tests.frontend.stage import stage
 from tests.parts.process import Process
 from tests.waiting import until
@@ -77,3 +81,34 @@ def test_links_begin_with_the_configured_address(
         path = f"{http.get('prefix', '/')}v2/library/app/tags/list"
         link = front.ask(f"{path}?n=2").headers["link"]
         assert link == f'{begins}library/app/tags/list?n=2&last=b>; rel="next"'
+
+
+def test_a_crowd_is_let_in_several_at_a_turn() -> None:
+    let_in: list[asyncio.BaseTransport] = []
+
+    class Newcomer(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            let_in.append(transport)
+
+    async def run() -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Newcomer, sock=listener)
+        servers = [server, *await listen_more(listener, Newcomer, context=None, backlog=256)]
+        turns = 0
+        while len(let_in) < len(crowd):
+            await asyncio.sleep(0)
+            turns += 1
+        for opened in servers:
+            opened.close()
+        for newcomer in let_in:
+            newcomer.close()
+        return turns
+
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=256))
+        crowd = [
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+            for _ in range(200)
+        ]
+        turns = uvloop.new_event_loop().run_until_complete(run())
+    assert turns <= len(crowd) / 4
