@@ -1,5 +1,6 @@
 """Fixtures that tests of every package share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,15 @@ from tests.parts.rabbit import Rabbit
 from tests.parts.registry import Registry
 
 _BROKER = pytest.StashKey[str]()
+
+
+def pytest_configure() -> None:
+    """Have SIGINT mean what it does to a run in the foreground.
+
+    To one that a shell has put into the background it means nothing, nor to all that it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
