@@ -143,8 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
             # A fault that was waiting is woken by the end; what it held back must not go out.
             if self.server.stopping.is_set():
                 raise HangUp(reset=False)
-            self.wfile.write(piece)
+            # Before: whoever has the piece finds it counted.
             exchange.sent += len(piece)
+            try:
+                self.wfile.write(piece)
+            except OSError:
+                exchange.sent -= len(piece)
+                raise
 
     def _reset(self) -> None:
         """RST instead of FIN: what close() sends when it lingers for zero seconds."""
