@@ -14,7 +14,7 @@ BUSY = "import time\nwhile time.process_time() < 0.3: pass\n"
 CHILD_THAT_ENDED = (
     f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {BUSY!r}])\n"
 )
-WAIT = "print('done', flush=True)\nimport time\ntime.sleep(600)\n"
+WAIT = "print('done', flush=True)\nimport signal\nsignal.pause()\n"
 
 
 @pytest.fixture

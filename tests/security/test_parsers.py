@@ -30,7 +30,7 @@ from frontend.naming import Naming
 from frontend.ranges import UnsatisfiableRange, requested_span
 
 MANY = settings(max_examples=300, deadline=None)
-LAYOUT = Layout("/the/root")
+LAYOUT = Layout("/the/storage")
 
 # Text as attackers write it: pieces of the grammar, what has a meaning elsewhere, and anything.
 PIECES = st.sampled_from(
@@ -48,7 +48,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 def is_inside(path: str) -> bool:
-    return path.startswith("/the/root/") and ".." not in path.split("/") and "\0" not in path
+    return path.startswith("/the/storage/") and ".." not in path.split("/") and "\0" not in path
 
 
 @MANY

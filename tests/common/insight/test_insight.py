@@ -139,9 +139,9 @@ def test_a_process_is_present_from_its_beginning_to_its_end(store: Store) -> Non
 
 def test_one_that_was_killed_is_known_to_be_dead_at_once(store: Store) -> None:
     program = (
-        "import sys, time; from common.insight.processes import Presence;"
+        "import signal, sys; from common.insight.processes import Presence;"
         "from common.paths import Layout;"
-        "Presence(Layout(sys.argv[1]), 'janitor').begin(); time.sleep(600)"
+        "Presence(Layout(sys.argv[1]), 'janitor').begin(); signal.pause()"
     )
     argv = [".venv/bin/python", "-c", program, store.layout.root]
     with subprocess.Popen(argv) as process:
