@@ -3,22 +3,19 @@
 Stands before the application only where somebody does.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-# Pieces of a body that go out in one turn of the loop anyway: one, and the empty one at its end.
-_AT_ONCE = 2
 
 
 @dataclass(slots=True)
 class Seen:
     """One request and what was answered.
 
-    `sent` are the bytes of the body handed to the connection, `seconds` the time from first to last, `whole` is false where
-    the connection ended before the answer did. `status` is 0 where nothing was answered.
+    `sent` are the bytes of the body that the connection took, `seconds` the time from first to last,
+    `whole` is false where the connection ended before it had taken all. `status` is 0 where nothing
+    was answered.
     """
 
     scope: Mapping[str, Any]
@@ -51,11 +48,9 @@ class Observed:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer, and tell of it."""
         seen = Seen(scope)
-        pieces = 0
         began = time.perf_counter()
 
         async def watch(message: Any) -> None:
-            nonlocal pieces
             try:
                 await send(message)
             finally:
@@ -63,19 +58,15 @@ class Observed:
                 if message["type"] == "http.response.body":
                     seen.sent += len(message.get("body", b""))
             if message["type"] == "http.response.body":
-                pieces += 1
                 seen.whole = not message.get("more_body")
             elif message["type"] == "http.response.start":
                 seen.status, seen.headers = message["status"], message["headers"]
 
         try:
             await self._app(scope, receive, watch)
-            if pieces > _AT_ONCE:
-                # What is written to a connection that was just lost is lost without a word, until
-                # the loop comes round and cancels us.
-                await asyncio.sleep(0)
         except BaseException:
-            seen.whole = False
+            # Who has all may leave before the application has come to its end: it is cancelled then.
+            seen.whole = seen.whole or str(seen.sent) == seen.header(b"content-length")
             raise
         finally:
             seen.seconds = time.perf_counter() - began

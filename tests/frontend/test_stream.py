@@ -84,3 +84,28 @@ def test_of_a_part_that_was_cut_only_what_was_sent_is_counted(blob: OpenBlob) ->
     asyncio.run(run())
     blob.close()
     assert [(one.sent, one.whole) for one in seen] == [(1234, False)]
+
+
+@pytest.mark.parametrize(("length", "whole"), [(b"30", True), (b"31", False), (None, False)])
+def test_a_client_that_leaves_as_soon_as_it_has_all_has_pulled_all(
+    length: bytes | None, whole: bool
+) -> None:
+    seen: list[Seen] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [] if length is None else [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"a" * 10, "more_body": True})
+        # So it ends where the connection is lost.
+        raise asyncio.CancelledError
+
+    async def send(_message: Any) -> None:
+        """Taken."""
+
+    async def run() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await Observed(app, [seen.append])({}, None, send)
+
+    asyncio.run(run())
+    assert [(one.sent, one.whole) for one in seen] == [(30, whole)]
