@@ -1,7 +1,9 @@
 """Connections: only to judged addresses, of bounded patience for headers, and aware of being stale."""
 
 import io
+import ssl
 import time
+from contextlib import suppress
 from http.client import HTTPResponse as PlainResponse
 from socket import socket
 from typing import Any
@@ -49,12 +51,55 @@ class _Deadline(io.RawIOBase):
         super().close()
 
 
+class _Records(io.RawIOBase):
+    """A TLS socket's reading side that gives all that has come, not one record of 16 KiB at a time.
+
+    Beside its bytes each chunk costs some 60 µs on its way to the disk.
+    """
+
+    def __init__(self, sock: ssl.SSLSocket, raw: io.RawIOBase) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = raw
+        self._error: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._error is not None:
+            raise self._error
+        count: int | None = self._raw.readinto(buffer)
+        return count + self._take_more(memoryview(buffer)[count:]) if count else count
+
+    def _take_more(self, room: memoryview) -> int:
+        """Fill `room` with what is there; an error waits, since what came before it is good."""
+        count = 0
+        timeout = self._sock.gettimeout()
+        self._sock.settimeout(0)
+        try:
+            with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                while count < len(room) and (more := self._sock.recv_into(room[count:])):
+                    count += more
+        except OSError as error:
+            self._error = error
+        finally:
+            self._sock.settimeout(timeout)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class _TimedResponse(PlainResponse):
     """A response whose header must be complete within some seconds."""
 
     def __init__(self, sock: socket, *args: Any, header_seconds: float, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self._deadline = _Deadline(self.fp.detach(), header_seconds)
+        raw = self.fp.detach()
+        raw = _Records(sock, raw) if isinstance(sock, ssl.SSLSocket) else raw
+        self._deadline = _Deadline(raw, header_seconds)
         self.fp = io.BufferedReader(self._deadline)
 
     def begin(self) -> None:

@@ -1,16 +1,24 @@
-"""Connecting to a host of several addresses, some of which do not answer."""
+"""Connecting to a host of several addresses, some of which do not answer; reading from TLS."""
 
+import fcntl
+import os
 import socket
-from collections.abc import Iterator
+import termios
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from urllib3 import HTTPConnectionPool, Retry, Timeout
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3 import HTTPConnectionPool, HTTPResponse, Retry, Timeout
+from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 from fetcher.addresses import AddressPolicy
 from fetcher.connection import pool_classes
+from tests.fetcher.certificates import certificate
+from tests.fetcher.rawserver import Client, raw_serving
 from tests.fetcher.recording import Reply, Server, serving
+from tests.waiting import until
 
 
 class Several(AddressPolicy):
@@ -77,3 +85,72 @@ def test_two_silent_addresses_are_enough() -> None:
         with pytest.raises(ConnectTimeoutError):
             status(several)
         assert server.seen == []
+
+
+RECORD = 16 * 1024
+OVERHEAD = 22  # RFC 8446, section 5.2: header, type, and the tag of every cipher in use
+# Three records, which a new connection takes before anything of it is read.
+BODY = bytes(range(256)) * (3 * RECORD // 256)
+PATIENCE = 5.0
+
+
+@contextmanager
+def asked(
+    folder: Path, answer: bytes, then: Callable[[Client], None]
+) -> Iterator[tuple[HTTPResponse, socket.socket]]:
+    """A response over TLS, and the socket it comes by; then its connection is `then`'s."""
+    cafile, context = certificate(folder)
+
+    def script(client: Client) -> None:
+        with context.wrap_socket(client.sock, server_side=True) as sock:
+            sock.recv(65536)
+            sock.sendall(answer)
+            sock.sendall(BODY)
+            client.sock = sock
+            then(client)
+
+    with raw_serving(script) as server:
+        made: Any = pool_classes(Several("127.0.0.1"), 5)["https"].ConnectionCls
+        connection = made("127.0.0.1", server.port, timeout=PATIENCE, ca_certs=str(cafile))
+        connection.connect()
+        sock = connection.sock
+        connection.request("GET", "/", preload_content=False)
+        response = connection.getresponse()
+        try:
+            yield response, sock
+        finally:
+            response.close()
+            connection.close()
+
+
+def arrived(sock: socket.socket) -> int:
+    """The bytes that the kernel holds for a socket."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), "little")
+
+
+def reads(response: HTTPResponse, count: int) -> bytes:
+    """What so many reads give."""
+    return b"".join(response.read1(1024 * 1024, decode_content=False) for _ in range(count))
+
+
+def test_all_tls_records_that_have_come_are_read_at_once(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    with asked(tmp_path, head, lambda client: client.stall()) as (response, sock):
+        # A part of it may have come with the header, and a record is never taken by half.
+        until(lambda: arrived(sock) > 2 * RECORD)
+        assert reads(response, 2) == BODY
+        assert sock.gettimeout() == PATIENCE
+
+
+def test_what_came_before_a_tls_stream_broke_is_read_and_then_the_break(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\n\r\n"  # its body ends with the connection
+
+    def spoil(client: Client) -> None:
+        os.write(client.sock.fileno(), b"this is no record")
+        client.stall()
+
+    with asked(tmp_path, head, spoil) as (response, sock):
+        until(lambda: arrived(sock) > 2 * (RECORD + OVERHEAD))
+        assert reads(response, 2) == BODY
+        with pytest.raises(HTTPError):
+            reads(response, 1)
