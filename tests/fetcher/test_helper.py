@@ -152,7 +152,7 @@ def test_what_a_program_started_ends_with_it(program: Program, tmp_path: Path) -
     program.does(
         f"pid = os.fork()\nif pid:\n    open({str(child)!r}, 'w').write(str(pid))\nsignal.pause()"
     )
-    assert program.helper(timeout=1.0).account(HOST) is None
+    assert program.helper(timeout=5.0).account(HOST) is None
     pid = int(child.read_text())
 
     def is_gone() -> bool:

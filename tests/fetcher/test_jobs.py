@@ -129,6 +129,7 @@ def test_a_tag_that_has_moved_is_fetched_by_digest(bench: Workbench, upstream: U
 def test_while_the_breaker_is_open_jobs_fail_at_once_and_nothing_is_asked(
     tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("fetcher.breaker.FIRST", 60.0)
     monkeypatch.setattr("fetcher.manners.Breaker", partial(Breaker, seconds=0.0))
     upstream.add_manifest(APP, LATEST, MANIFEST, MEDIA_TYPE)
     with workbench(tmp_path, attempts=1, default=upstream.url) as bench:

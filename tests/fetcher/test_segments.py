@@ -17,6 +17,7 @@ from common.fills import Epoch, Fill
 from common.messages import Queue
 from common.reference import RepositoryName
 from fetcher.ahead import Ahead
+from fetcher.growth import Growth
 from fetcher.upstream import Upstream as Client
 from fetcher.upstream import UpstreamSettings
 from fetcher.urgency import somebody_waits, urgency
@@ -47,6 +48,14 @@ SLOW = Throttle(2_000_000)
 
 
 @pytest.fixture
+def judged_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By bytes a line looks fast to whoever comes late to what waits in the socket's buffer."""
+    monkeypatch.setattr(
+        "fetcher.upstream.Growth", lambda most, telling: Growth(most, 1024 * telling)
+    )
+
+
+@pytest.fixture
 def digest(upstream: Upstream) -> Digest:
     return upstream.add_blob(APP, LAYER)
 
@@ -66,7 +75,7 @@ def opened_at(upstream: Upstream, ahead: Ahead | None = None, **settings: int) -
         segments=chosen["segments"],
         segment_size=chosen["segment_size"],
         max_connections=chosen.get("max_connections", 16),
-        read_timeout=5.0,
+        read_timeout=20.0,
     )
     return Client(described, ahead=ahead)
 
@@ -98,7 +107,7 @@ def test_a_slow_blob_comes_in_parts_each_byte_once(
     upstream.fail("*/blobs/*", SLOW)
     assert received(client, digest, offset) == LAYER[offset:]
     assert_each_byte_was_asked_for_once(upstream, offset)
-    assert client.condition.connections == 0
+    until(lambda: client.condition.connections == 0, what="the threads' end")
 
 
 def test_a_fast_blob_is_as_right(upstream: Upstream, client: Client, digest: Digest) -> None:
@@ -156,6 +165,7 @@ def test_what_nobody_waits_for_comes_by_one_connection(
     assert_each_byte_was_asked_for_once(upstream)
 
 
+@pytest.mark.usefixtures("judged_by_time")
 @pytest.mark.parametrize("position", [1, FIRST, 500_000])
 def test_what_somebody_comes_to_wait_for_then_comes_by_more(
     upstream: Upstream, client: Client, digest: Digest, position: int
@@ -173,6 +183,7 @@ def test_what_somebody_comes_to_wait_for_then_comes_by_more(
     assert_each_byte_was_asked_for_once(upstream)
 
 
+@pytest.mark.usefixtures("judged_by_time")
 class TestABlobFetchedAhead:
     """Of its clients: what it is told of them in storage."""
 
@@ -260,6 +271,7 @@ def test_without_spare_connections_there_is_one(upstream: Upstream, digest: Dige
     assert busy.most == 1
 
 
+@pytest.mark.usefixtures("judged_by_time")
 def test_memory_is_given_back_also_by_a_stream_that_is_left(
     upstream: Upstream, digest: Digest
 ) -> None:
@@ -303,7 +315,7 @@ def test_a_part_that_goes_wrong_costs_nobody_the_blob(
     # The parts that are asked for ahead, as long as there are any.
     fault = Once(FIRST, WRONGS[wrong])
     upstream.fail("*/blobs/*", fault)
-    with segmented(tmp_path, upstream) as bench:
+    with segmented(tmp_path, upstream, read_timeout=2.0) as bench:
         assert bench.handle(fetch(APP, digest)).settled == ["ack"]
         assert bench.data(digest) == LAYER
         assert bench.leftovers() == []
@@ -320,10 +332,11 @@ def test_a_part_asked_for_in_time_that_goes_wrong_costs_nobody_the_blob(
     client = opened_at(upstream, ahead=Ahead(0))
     assert received(client, digest) == LAYER
     assert fault.struck
-    assert client.condition.connections == 0
+    until(lambda: client.condition.connections == 0, what="the threads' end")
     client.close()
 
 
+@pytest.mark.usefixtures("judged_by_time")
 def test_a_part_asked_for_in_time_is_let_go_by_a_stream_that_is_left(
     upstream: Upstream, digest: Digest
 ) -> None:
@@ -385,13 +398,15 @@ def test_a_first_answer_that_tells_a_wrong_size_costs_nobody_the_blob(
         assert sizes == [len(LAYER)]
 
 
-def segmented(tmp_path: Path, upstream: Upstream) -> AbstractContextManager[Workbench]:
+def segmented(
+    tmp_path: Path, upstream: Upstream, read_timeout: float = 20.0
+) -> AbstractContextManager[Workbench]:
     return workbench(
         tmp_path / "storage",
         default=upstream.url,
         segments=4,
         segment_size=SEGMENT,
-        read_timeout=2.0,
+        read_timeout=read_timeout,
         attempts=5,
     )
 
@@ -468,8 +483,10 @@ class TestStorageBehindARedirect:
     ) -> None:
         storage.fail("*/blobs/*", Once(FIRST, Status(403)))
         assert received(client, digest) == LAYER
-        assert len(asked(upstream)) == 2
+        # Again by each of those that were under way.
+        assert 2 <= len(asked(upstream)) <= 4
 
+    @pytest.mark.usefixtures("judged_by_time")
     def test_is_not_told_the_account(
         self, upstream: Upstream, storage: Upstream, digest: Digest
     ) -> None:

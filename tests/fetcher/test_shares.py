@@ -90,7 +90,10 @@ def test_pauses_are_spread_so_that_few_a_second_come_back() -> None:
     assert pauses == sorted(pauses, key=lambda pause: pause or 0.0)
 
 
-def test_where_jobs_end_one_after_another_the_next_waits_in_its_slot() -> None:
+def test_where_jobs_end_one_after_another_the_next_waits_in_its_slot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fetcher.shares._QUICK", 10.0)
     shares = Shares(2, [SLOW, UP])
     with shares.share(SLOW, Load.SMALL):
         pass  # a quick one

@@ -118,7 +118,7 @@ def test_a_failing_token_server_is_asked_once_for_all_who_wait_and_again_afterwa
 
     def fail(_: Seen) -> Reply:
         until(lambda: len(entered) == threads, what="all to ask")
-        threading.Event().wait(0.5)  # and to have joined, which is the next thing they do
+        threading.Event().wait(2.0)  # and to have joined, which is the next thing they do
         return Reply(500)
 
     with tokens_of(fail, Clock()) as (server, get):

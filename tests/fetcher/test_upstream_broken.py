@@ -61,7 +61,7 @@ def test_a_stalled_body_ends_at_the_read_timeout() -> None:
         begun = time.monotonic()
         error = failure(client)
         assert (error.status, error.retryable) == (504, True)
-        assert 0.25 < time.monotonic() - begun < 3
+        assert 0.25 < time.monotonic() - begun < 30
 
 
 def test_silence_instead_of_an_answer_ends_at_the_read_timeout() -> None:
@@ -89,20 +89,20 @@ def test_a_body_that_trickles_under_the_floor_is_given_up() -> None:
         error = failure(client)
         assert (error.status, error.retryable) == (504, True)
         assert "too slow" in str(error)
-        assert 0.4 < time.monotonic() - begun < 3
+        assert 0.4 < time.monotonic() - begun < 30
 
 
 def test_a_body_just_above_the_floor_arrives() -> None:
     def slow(client: Client) -> None:
         client.head()
         client.say(HEAD)
-        for offset in range(0, len(BLOB), len(BLOB) // 8):
+        for offset in range(0, len(BLOB), len(BLOB) // 16):
             client.server.stop.wait(0.2)
-            client.say(BLOB[offset : offset + len(BLOB) // 8])
+            client.say(BLOB[offset : offset + len(BLOB) // 16])
 
     with (
         raw_serving(slow) as server,
-        upstream(server.url, min_throughput=50_000, throughput_window=0.25) as client,
+        upstream(server.url, min_throughput=20_000, throughput_window=1.0) as client,
     ):
         assert fetched(client) == BLOB
 
@@ -112,10 +112,10 @@ def test_a_body_may_take_longer_than_any_timeout() -> None:
         client.head()
         client.say(HEAD)
         for offset in range(0, len(BLOB), len(BLOB) // 16):
-            client.server.stop.wait(0.2)
+            client.server.stop.wait(0.33)
             client.say(BLOB[offset : offset + len(BLOB) // 16])
 
-    with raw_serving(slow) as server, upstream(server.url, read_timeout=2.0) as client:
+    with raw_serving(slow) as server, upstream(server.url, read_timeout=2.5) as client:
         assert fetched(client) == BLOB
 
 
@@ -125,11 +125,11 @@ def test_a_header_that_trickles_is_given_up() -> None:
         client.say(b"HTTP/1.1 200 OK\r\nX-Slow: ")
         client.drip(b"x" * 10_000, 0.02)
 
-    with raw_serving(trickle) as server, upstream(server.url, read_timeout=0.25) as client:
+    with raw_serving(trickle) as server, upstream(server.url, read_timeout=1.0) as client:
         begun = time.monotonic()
         error = failure(client)
         assert (error.status, error.retryable) == (504, True)
-        assert 0.4 < time.monotonic() - begun < 3
+        assert 1.9 < time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize(

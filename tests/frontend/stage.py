@@ -29,6 +29,7 @@ from common.paths import Layout
 from common.reference import RepositoryName, Tag
 from common.referrers import ReferrerLists
 from common.tags import TagLists, Tags
+from tests.parts.process import free_port
 from tests.waiting import until
 
 
@@ -183,7 +184,7 @@ class Filling:
 @contextmanager
 def stage(root: Path, **sections: Any) -> Iterator[Stage]:
     """A frontend of one worker on a free port; `sections` are merged into its configuration."""
-    port = _free_port()
+    port = free_port()
     config: dict[str, Any] = {
         "version": "0.1",
         "storage": {"filesystem": {"rootdirectory": str(root)}},
@@ -211,13 +212,6 @@ def stage(root: Path, **sections: Any) -> Iterator[Stage]:
             process.kill()
             on_stage.claims.close()
             broker.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,16 +11,10 @@ import pytest
 
 from common.messages import FetchBlob
 from tests.frontend.stage import stage
+from tests.parts.process import free_port
 from tests.waiting import until
 
 BLOB = b"x" * 1000
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _ask(port: int, page: str) -> tuple[int, dict[str, Any]]:
@@ -39,7 +32,7 @@ def _lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_while_a_check_fails_everything_is_refused_and_says_where_to_look(tmp_path: Path) -> None:
-    flag, port = tmp_path / "out", _free_port()
+    flag, port = tmp_path / "out", free_port()
     health = {"file": [{"file": str(flag), "interval": "20ms"}]}
     http = {"debug": {"addr": f"127.0.0.1:{port}"}, "headers": {"X-A": ["b"]}}
     with stage(tmp_path / "s", health=health, http=http) as on:
@@ -62,7 +55,7 @@ def test_while_a_check_fails_everything_is_refused_and_says_where_to_look(tmp_pa
 
 
 def test_a_frontend_is_ready_and_lives_and_its_clients_cannot_see_that(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     with stage(tmp_path / "s", http={"debug": {"addr": f"127.0.0.1:{port}"}}) as on:
         until(lambda: _ask(port, "ready")[1]["queue"] == "connected")
         assert _ask(port, "ready") == (
@@ -80,7 +73,7 @@ def test_a_frontend_is_ready_and_lives_and_its_clients_cannot_see_that(tmp_path:
 
 
 def test_workers_share_the_address_and_one_that_is_replaced_is_not_missed(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     sections = {"http": {"debug": {"addr": f"127.0.0.1:{port}"}}, "frontend": {"workers": 2}}
     with stage(tmp_path / "s", **sections):
         for _ in range(20):

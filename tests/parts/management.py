@@ -29,7 +29,7 @@ class Management:
         request = urllib.request.Request(
             self._base + path, data=data, headers=self._headers, method=method
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             content = response.read()
         return json.loads(content) if content else None
 

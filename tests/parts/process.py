@@ -7,19 +7,22 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 from tests.waiting import until
 
 # Below Linux's ephemeral range (32768 and up): no outgoing connection can take the port between
 # the moment it is found free and the moment the program listens on it.
-_PORTS = range(20000, 32000)
+_FIRST, _LAST = 20000, 32000
+# In an order of this run's own. What was given comes again after all others: whoever has it may
+# not listen yet.
+_PORTS = cycle(random.sample(range(_FIRST, _LAST), _LAST - _FIRST))
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on now."""
-    while True:
-        port = random.choice(_PORTS)
+    """A TCP port nobody listens on now, nor was given before."""
+    for port in _PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -27,6 +30,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+    raise AssertionError("there is always another")
 
 
 def accepts(port: int) -> bool:

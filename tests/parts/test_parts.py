@@ -131,4 +131,4 @@ def test_waiting_ends_with_the_condition_or_tells_what_was_waited_for() -> None:
     began = time.monotonic()
     with pytest.raises(AssertionError, match=r"in vain for rain; last seen: None"):
         until(lambda: None, within=0.05, what="rain")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
