@@ -86,20 +86,27 @@ def _fills(config: Config, layout: Layout) -> list[FillFacts]:
 
 
 def run(config: Config, *, watch: float | None, as_json: bool) -> int:
-    """Show it, again and again with `watch` (seconds); 0 when nothing is missing, else 1."""
-    is_readonly = config.maintenance.readonly.enabled
-    while True:
-        status = gather(config)
-        problems = status.problems(is_readonly=is_readonly)
-        shown = json.dumps(_as_json(status, problems)) if as_json else _text(status, problems)
-        is_screen = watch is not None and sys.stdout.isatty() and not as_json
-        print(f"{_CLEAR if is_screen else ''}{shown}", flush=True)
-        if watch is None:
-            return 1 if problems else 0
-        try:
+    """Show it, again and again with `watch` (seconds); 0 when nothing is missing, else 1.
+
+    Who watches ends it with ^C, at whatever moment: that is no error.
+    """
+    if watch is None:
+        return 1 if _show(config, as_json=as_json, clear=False) else 0
+    try:
+        while True:
+            _show(config, as_json=as_json, clear=sys.stdout.isatty() and not as_json)
             time.sleep(max(watch, _SHORTEST_PAUSE))
-        except KeyboardInterrupt:
-            return 0
+    except KeyboardInterrupt:
+        return 0
+
+
+def _show(config: Config, *, as_json: bool, clear: bool) -> list[str]:
+    """Show it once; the problems."""
+    status = gather(config)
+    problems = status.problems(is_readonly=config.maintenance.readonly.enabled)
+    shown = json.dumps(_as_json(status, problems)) if as_json else _text(status, problems)
+    print(f"{_CLEAR if clear else ''}{shown}", flush=True)
+    return problems
 
 
 def _as_json(status: Status, problems: list[str]) -> dict[str, Any]:

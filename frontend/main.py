@@ -42,6 +42,7 @@ from frontend.readonly import ReadOnlyDesk, ReadOnlyTails
 from frontend.services import Services, Terms
 from frontend.tails import Parts, Tails
 from frontend.tls import ServerTls
+from frontend.worker import ENDING_SECONDS
 
 TITLE = "entrepot: frontend"
 
@@ -207,7 +208,8 @@ def settings(config: Config, tls: ServerTls | None = None) -> dict[str, Any]:
         "backlog": 4096,
         # gunicorn takes whatever is set for no.
         "sendfile": None if config.frontend.sendfile else False,
-        "graceful_timeout": max(1, round(config.http.draintimeout)),
+        # What the master waits before it kills; a worker has let go of its clients by then.
+        "graceful_timeout": max(1, round(config.http.draintimeout)) + ENDING_SECONDS,
         # Clients open a connection per layer and come back within an image's pull.
         "keepalive": 15,
         # Seconds without a heartbeat of the loop: far more than any pause we know of.

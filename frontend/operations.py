@@ -118,11 +118,12 @@ class Operations:
         if self._notifier is not None:
             left = 0.0 if self._deadline is None else self._deadline - time.monotonic()
             self._notifier.close(max(left, _ENDING))
-        self._presence.end()
         self._metering.close()
         tracing.shut_down()
         self._lag.close()
         self._probes.stop()
+        # Last, as a file server may hang.
+        self._presence.end()
 
 
 def _turns(loop: asyncio.AbstractEventLoop) -> bool:

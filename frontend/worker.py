@@ -49,6 +49,9 @@ _REST_OF_BODY = 5.0
 # this costs a third more CPU per byte of a fast one.
 _UNSENT = 1024 * 1024
 
+ENDING_SECONDS = 1
+"""What a worker has, after the time to drain, to tell what is still to be told."""
+
 _CODES = {400: "UNSUPPORTED", 414: "NAME_INVALID", 431: "UNSUPPORTED", 503: "TOOMANYREQUESTS"}
 
 # By RFC 9110, whose names gunicorn has where Python's are older, but not of every status.
@@ -310,6 +313,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
         drain = getattr(self.asgi, "drain", None)
         if drain is not None:  # gunicorn has an application of its own for one it cannot load
             drain()
+        # The master waits longer: what a worker does after its last client takes time, too.
+        self.cfg.set("graceful_timeout", self.cfg.graceful_timeout - ENDING_SECONDS)
         closing = asyncio.ensure_future(self._close_idle())
         try:
             if self._opening is not None:

@@ -23,6 +23,8 @@ _log = logs.get(__name__)
 _BEAT_SECONDS = 10.0
 # Machines' clocks may be some seconds apart, and a file server slow.
 _SILENT_SECONDS = 45.0
+# For as long as a file server may take to remove the file.
+_LEAVING_SECONDS = 5.0
 # Files of the dead are of use for a while: that one is missing says something.
 _FORGOTTEN_SECONDS = 3600.0
 
@@ -56,7 +58,7 @@ class Presence:
         """No more. One that hangs is left to itself."""
         self._ending.set()
         if self._thread.ident is not None:
-            self._thread.join(1.0)
+            self._thread.join(_LEAVING_SECONDS)
 
     def _run(self) -> None:
         content = json.dumps(

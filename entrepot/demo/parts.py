@@ -23,6 +23,7 @@ TAG = "1"
 _START_SECONDS = 30.0
 _PULL_SECONDS = 60.0
 _STOP_SECONDS = 40.0
+_TELLING_SECONDS = 20.0
 
 
 class Failed(Exception):
@@ -80,7 +81,7 @@ class Upstream(Program):
         config = folder / "upstream.yml"
         config.write_text(
             "version: 0.1\n"
-            "log: {level: info, formatter: json, accesslog: {disabled: true}}\n"
+            "log: {level: debug, formatter: json, accesslog: {disabled: true}}\n"
             f"storage: {{filesystem: {{rootdirectory: {folder / 'upstream'}}}}}\n"
             f"http: {{addr: '{address.configured}'}}\n"
         )
@@ -96,14 +97,30 @@ class Upstream(Program):
         _finish(pushing)
 
     def sent(self) -> int:
-        """How many bytes of the image's content it has sent so far."""
-        answers = [json.loads(line) for line in self.lines() if '"response completed"' in line]
-        return sum(
-            int(answer["http.response.written"])
-            for answer in answers
-            if answer["http.request.method"] == "GET"
-            and answer["http.request.uri"].startswith(f"/v2/{REPOSITORY}/")
-        )
+        """How many bytes of the image's content it has sent so far; raises Failed.
+
+        An answer is told of when all of it has been taken, so those under way are waited for.
+        """
+        deadline = time.monotonic() + _TELLING_SECONDS
+        while True:
+            lines = self.lines()
+            begun = sum('"authorizing request"' in line for line in lines)
+            ended = sum('"response completed' in line for line in lines)
+            if begun == ended:
+                return _written(lines)
+            if time.monotonic() > deadline:
+                raise Failed(f"of {begun} requests the upstream has told {ended}:\n{self.tail()}")
+            time.sleep(0.02)
+
+
+def _written(lines: Sequence[str]) -> int:
+    answers = [json.loads(line) for line in lines if '"response completed"' in line]
+    return sum(
+        int(answer["http.response.written"])
+        for answer in answers
+        if answer["http.request.method"] == "GET"
+        and answer["http.request.uri"].startswith(f"/v2/{REPOSITORY}/")
+    )
 
 
 class Cache(Program):

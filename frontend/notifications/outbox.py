@@ -79,7 +79,7 @@ class Outbox:
         with self._changed:
             self._deadline = time.monotonic() + within
             self._changed.notify()
-        self._thread.join(within + self._timeout)
+        self._thread.join(within)
         with self._changed:
             self.lost += len(self._waiting)
             self._waiting.clear()

@@ -513,3 +513,20 @@ def test_a_closed_broker_refuses_publications(brokers: Brokers) -> None:
         broker.publish(Queue.INTERACTIVE, job("b")).result(5)
     broker.emit(event("into the void"))
     broker.close()
+
+
+def test_what_is_published_after_an_acknowledgement_is_run(brokers: Brokers) -> None:
+    """As by a client that was told of a failure, and asks again at once."""
+    rounds = 50
+    client = brokers.open()
+    until(lambda: client.connected, 30)
+
+    def answer(delivery: Delivery) -> None:
+        delivery.ack()
+        if len(handler.calls) < rounds:
+            client.publish(Queue.INTERACTIVE, job("a")).result(10)
+
+    handler = Recorder(answer)
+    brokers.open().consume(WORK, 1, handler)
+    put(client, Queue.INTERACTIVE, "a")
+    handler.until(rounds)

@@ -156,6 +156,24 @@ def test_what_is_lost_at_the_end_is_logged(
     assert [json.loads(line)["lost"] for line in lost] == [3]
 
 
+def test_what_is_lost_is_logged_also_where_streams_take_all_the_time_there_is(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with listening() as listener:
+        listener.refusals = 10_000
+        section = _section(listener)
+        http = {"draintimeout": "1s"}
+        log = {"formatter": "json"}
+        with stage(tmp_path / "s", notifications=section, http=http, log=log) as on:
+            on.ask(f"/v2/library/app/blobs/{on.store_blob('library/app', b'x')}")
+            large = on.store_blob("library/app", bytes(64 * 1024 * 1024))
+            stream = on.open(f"/v2/library/app/blobs/{large}")
+            until(lambda: listener.tries > 1)
+        stream.close()
+    lost = [line for line in capfd.readouterr().err.splitlines() if "notifications lost" in line]
+    assert [json.loads(line)["lost"] for line in lost] == [1]
+
+
 def _seen(**scope: Any) -> Seen:
     return Seen(
         {

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 
 from common import logs
@@ -28,6 +28,10 @@ LOOK_SECONDS = 1.0
 # that could not be written, or when it is stopped: a death is seen by the owner's lock, at once.
 # Extended at every look; and a client that waits for a stopped holder's job waits as long as this.
 _LEASE_SECONDS = 15.0
+
+# How long a handler waits until what it decided is written; it takes less than a millisecond, but
+# where the disk does not answer.
+_WRITING_SECONDS = 1.0
 
 
 class Consumer:
@@ -165,7 +169,11 @@ class Consumer:
     def _write(self, claim: Claim, work: Callable[[Ledger], None]) -> None:
         # No longer held: should the writing fail, the lease runs out and it is delivered again.
         self._held.pop(claim.id, None)
-        self._scribe.submit(work).add_done_callback(self._written)
+        writing = self._scribe.submit(work)
+        writing.add_done_callback(self._written)
+        # Who is told afterwards how the job ended may publish it again at once, and that is not
+        # one of those that are settled with it.
+        wait({writing}, _WRITING_SECONDS)
 
     def _written(self, written: Future[None]) -> None:
         if written.exception() is not None:
