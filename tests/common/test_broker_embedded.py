@@ -6,10 +6,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from common.broker import Broker
 from common.broker.embedded.broker import EmbeddedBroker
 from common.broker.embedded.ledger import Ledger
 from common.broker.embedded.owners import Owners
@@ -54,6 +56,29 @@ def test_the_file_may_be_removed_under_running_processes(brokers: Brokers, tmp_p
     publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
     handler.until(2)
     assert (tmp_path / "queue.db").exists()
+
+
+@pytest.mark.parametrize("suffixes", [["-wal"], ["-wal", "-shm"], ["-shm"]])
+def test_what_stands_beside_the_file_may_be_removed_under_running_processes(
+    brokers: Brokers, tmp_path: Path, suffixes: list[str]
+) -> None:
+    child = brokers.child("ack")
+    publisher = brokers.open()
+    publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
+    child.until_said(f"done {job('before').key}")
+    for suffix in suffixes:
+        (tmp_path / f"queue.db{suffix}").unlink()
+    # Another who comes then, and sees what is there.
+    newcomer = brokers.open()
+
+    def is_run(name: str, by: Broker) -> bool:
+        # Published again and again, as frontends do as long as somebody waits.
+        with suppress(BrokerUnavailable):
+            by.publish(Queue.INTERACTIVE, job(name)).result(10)
+        return job(name).key in child.said("done")
+
+    until(lambda: is_run("of a newcomer", newcomer), 20)
+    until(lambda: is_run("of one who was there", publisher), 20)
 
 
 def test_everything_of_the_queue_may_be_removed_under_running_processes(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The file under the ledger: opened, checked, and made again when it is gone or broken."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from common import logs
 from common.broker.embedded.ledger import Ledger
@@ -14,6 +16,11 @@ log = logs.get(__name__)
 
 # Longer than any transaction of ours takes on a disk that works at all.
 _LOCK_SECONDS = 5.0
+
+# What SQLite keeps beside the file: its write-ahead log, and the memory its users share.
+_LOGS = ("-wal", "-shm")
+
+_Inode: TypeAlias = tuple[int, int] | None
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -37,8 +44,9 @@ class QueueFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = path.with_name(path.name + ".lock")
+        self._files = [str(path), *(str(self._beside(suffix)) for suffix in _LOGS)]
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[_Inode, ...] = ()
 
     @contextmanager
     def transaction(self) -> Iterator[Ledger]:
@@ -54,7 +62,7 @@ class QueueFile:
             except sqlite3.DatabaseError as error:
                 if not _says_broken(error):
                     raise
-                self._put_aside(error)
+                self._put_aside(str(error))
                 raise BrokenFileError from error
 
     def close(self) -> None:
@@ -82,20 +90,28 @@ class QueueFile:
             self._disconnect()
 
     def _current(self) -> sqlite3.Connection:
-        if self._connection is None or self._identity != self._identity_now():
-            self._reconnect()
-        assert self._connection is not None  # noqa: S101 - what _reconnect is for
+        if self._connection is not None and self._identity != self._identity_now():
+            self._leave()
+        if self._connection is None:
+            self._connect()
+        assert self._connection is not None  # noqa: S101 - what _connect is for
         return self._connection
 
-    def _reconnect(self) -> None:
+    def _leave(self) -> None:
+        """Give up a ledger that is not whole any more."""
+        if self._identity[0] == self._identity_now()[0]:
+            # We would go on in a log that nobody else sees, and newcomers in one that we do not.
+            self._put_aside("what SQLite keeps beside it was removed")
+        else:
+            log.error("the queue's file was removed or replaced, opening the new one")
+            self._disconnect()
+
+    def _connect(self) -> None:
         """Open the file that is there now, which may be none.
 
         A write-ahead log without its file belongs to a ledger that was removed: SQLite must not
         find it beside the new one.
         """
-        if self._connection is not None:
-            log.error("the queue's file was removed or replaced, opening the new one")
-            self._disconnect()
         if not self._path.exists():
             self._remove_logs()
         connection = sqlite3.connect(
@@ -111,30 +127,39 @@ class QueueFile:
         self._connection = connection
         self._identity = self._identity_now()
 
-    def _identity_now(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
+    def _identity_now(self) -> tuple[_Inode, ...]:
+        return tuple(map(_inode, self._files))
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(self._path.name + suffix)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             with suppress(sqlite3.Error), closing(self._connection):
                 pass
         self._connection = None
-        self._identity = None
+        self._identity = ()
 
-    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
-        log.error("the queue's file is broken, beginning a new one", error=str(error))
-        self._disconnect()
+    def _put_aside(self, reason: str) -> None:
+        log.error("the queue's file is broken, beginning a new one", error=reason)
+        # Before the connection is closed: of a file that has moved SQLite neither writes the log
+        # back, nor removes what has taken its log's place.
         with suppress(FileNotFoundError):
-            self._path.replace(self._path.with_name(self._path.name + ".broken"))
+            self._path.replace(self._beside(".broken"))
+        self._disconnect()
         self._remove_logs()
 
     def _remove_logs(self) -> None:
-        for suffix in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        for suffix in _LOGS:
+            self._beside(suffix).unlink(missing_ok=True)
+
+
+def _inode(path: str) -> _Inode:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _says_broken(error: sqlite3.DatabaseError) -> bool:
