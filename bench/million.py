@@ -7,6 +7,8 @@ Below FOLDER, which must not exist, it makes a storage folder with so many tiny 
 
 - how long a hit takes in each, asked in turns over one connection: each blob for the first time,
   and again. The median and the 99th percentile, in microseconds;
+- how long a scrape of `/metrics` takes in each, beside 2,000 open streams of one large blob and
+  the janitor's walks;
 - how long the janitor's walks take, paced as they are to leave disk and processor to others: the
   sweep, and the survey for the size limit; the processor time of both, and the most memory the
   process had.
@@ -17,6 +19,7 @@ A blob takes six inodes: a million need about six millions of them and 15 GB.
 import http.client
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -29,7 +32,10 @@ from os import open as os_open
 from os import write as os_write
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
+from bench.row import MIB
+from bench.rows.slow_readers import readers
 from common.digest import Digest
 from common.messages import Kind
 from common.paths import Layout
@@ -40,6 +46,9 @@ from tests.waiting import until
 _FEW = 100
 _SAMPLE = 2000
 _WALK_SECONDS = 3600.0
+_STREAMS = 2000
+_SCRAPES = 200
+_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,11 +68,18 @@ class Made:
         """Write all files; nothing is synced, no power will be cut."""
         layout = Layout(str(self.root))
         for number in range(self.blobs):
-            repository, content = self.of(number)
-            digest = Digest.of(content)
-            write(layout.blob(digest), content)
-            write(layout.reference(Kind.LAYER, repository, digest), repository.encode())
-            write(layout.link(Kind.LAYER, repository, digest), digest.encode())
+            self._add(layout, *self.of(number))
+
+    def add(self, repository: RepositoryName, content: bytes) -> Digest:
+        """One more."""
+        return self._add(Layout(str(self.root)), repository, content)
+
+    def _add(self, layout: Layout, repository: RepositoryName, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        write(layout.blob(digest), content)
+        write(layout.reference(Kind.LAYER, repository, digest), repository.encode())
+        write(layout.link(Kind.LAYER, repository, digest), digest.encode())
+        return digest
 
 
 def write(path: str, content: bytes) -> None:
@@ -92,6 +108,8 @@ def main() -> None:
         took = time.monotonic() - begun
         print(f"made {blobs:,} blobs in {repositories:,} repositories in {took:.0f} s", flush=True)
         measure_hits(few, many)
+        for made in (few, many):
+            measure_scrapes(made)
         measure_walks(many)
     finally:
         # Faster than shutil.rmtree, which is careful with links that others plant.
@@ -171,6 +189,34 @@ def report(title: str, seconds: list[float]) -> None:
     median = statistics.median(seconds) * 1e6
     tail = statistics.quantiles(seconds, n=100)[-1] * 1e6
     print(f"hit, {title:26} median {median:7.0f} us   99 % {tail:7.0f} us", flush=True)
+
+
+def measure_scrapes(made: Made) -> None:
+    """Scrape everything that `entrepot serve` starts, beside many slow readers."""
+    large = b"large" * (64 * MIB // 5)
+    path = f"/v2/team0/app0/blobs/{made.add(RepositoryName('team0/app0'), large)}"
+    debug = free_port()
+    watched = {"addr": f"127.0.0.1:{debug}", "prometheus": {"enabled": True}}
+    http = {"addr": f"127.0.0.1:{(port := free_port())}", "debug": watched}
+    sections = {"http": http, "frontend": {"workers": 2, "connections": 10_000}}
+    with role(made, "serve", **sections):
+        connect(port).close()
+        with readers(port, path, _STREAMS):
+            taken = []
+            for _ in range(_SCRAPES):
+                time.sleep(_PAUSE_SECONDS)
+                begun = time.perf_counter()
+                with urlopen(f"http://127.0.0.1:{debug}/metrics", timeout=60) as answer:
+                    told = answer.read().decode()
+                taken.append(time.perf_counter() - begun)
+    streams = re.search(r"^entrepot_open_streams ([0-9.e+]+)$", told, re.MULTILINE)
+    if streams is None or float(streams[1]) < _STREAMS:
+        raise RuntimeError(f"of {_STREAMS} streams {streams and streams[1]} are open")
+    print(
+        f"scrape, {made.blobs:9,} blobs, {_STREAMS:,} streams:"
+        f" median {statistics.median(taken) * 1e3:.1f} ms, worst {max(taken) * 1e3:.1f} ms",
+        flush=True,
+    )
 
 
 def measure_walks(made: Made) -> None:
