@@ -223,7 +223,7 @@ def test_clocks_may_differ_and_audiences_be_several(
 
 
 def test_a_remembered_token_ends_when_it_expires(front: Stage, ring: Ring) -> None:
-    left = 4  # of the leeway, in seconds
+    left = 10  # of the leeway, in seconds
     token = signed(from_now({"exp": left - 60}), ring.ed, "EdDSA", kid="ed")
     assert show(front, token).status == 200
     until(lambda: show(front, token).status == 401, left + 10, "the token in memory to end")

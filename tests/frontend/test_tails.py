@@ -16,6 +16,8 @@ from common.source import DEFAULT_UPSTREAM, Source
 from frontend.tails import Parts, Tail
 
 SIZE = 1000
+# Seconds in which nothing is to be told.
+BRIEFLY = 0.05
 JOB = FetchBlob(
     source=Source(DEFAULT_UPSTREAM, RepositoryName("team/app")), digest=Digest.of(b"whole")
 )
@@ -45,9 +47,9 @@ def grow(spool: Path, count: int) -> None:
         file.write(b"a" * count)
 
 
-async def is_told(tail: Tail) -> bool:
+async def is_told(tail: Tail, within: float = 10.0) -> bool:
     try:
-        await asyncio.wait_for(tail.news(), 0.05)
+        await asyncio.wait_for(tail.news(), within)
     except TimeoutError:
         return False
     return True
@@ -56,11 +58,11 @@ async def is_told(tail: Tail) -> bool:
 @on_a_tail
 async def test_one_that_has_sent_all_sees_for_itself_what_has_come(tail: Tail, spool: Path) -> None:
     tail.streams = 1
-    assert not await is_told(tail)
+    assert not await is_told(tail, BRIEFLY)
     grow(spool, 10)
     assert await is_told(tail)
     assert tail.readable == 10
-    assert not await is_told(tail)
+    assert not await is_told(tail, BRIEFLY)
     grow(spool, 2 * SIZE)
     assert await is_told(tail)
     assert tail.readable == SIZE
@@ -81,7 +83,7 @@ async def test_one_tells_the_others(tail: Tail, spool: Path) -> None:
 async def test_a_crowd_waits_to_be_told(tail: Tail, spool: Path) -> None:
     tail.streams = 100
     grow(spool, 10)
-    assert not await is_told(tail)
+    assert not await is_told(tail, BRIEFLY)
 
 
 @on_a_tail
@@ -91,4 +93,4 @@ async def test_a_spool_that_cannot_be_looked_at_is_the_tails_to_report(
     tail.streams = 1
     grow(spool, 10)
     tail.file.close()
-    assert not await is_told(tail)
+    assert not await is_told(tail, BRIEFLY)
