@@ -2,19 +2,20 @@
 
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from common.digest import Digest
 from common.reference import RepositoryName, Tag
 from common.tags import Tags
 from tests.console.house import House, house, publish, publish_index
 from tests.parts.counting import Upstream
-from tests.parts.faults import Throttle
+from tests.parts.faults import Fault, Throttle
 from tests.waiting import until
 
 Open = Callable[..., Page]
@@ -46,12 +47,39 @@ def tags_of(house: House, name: str) -> list[Tag]:
     return Tags(house.layout).names(RepositoryName(name))
 
 
+class Brook(Fault):
+    """A Throttle until the test says `release()`: the rest then comes at once."""
+
+    def __init__(self, bytes_per_second: float) -> None:
+        self._throttle = Throttle(bytes_per_second)
+        self._released = threading.Event()
+
+    def release(self) -> None:
+        self._released.set()
+
+    def body(self, pieces: Iterator[bytes], stopping: threading.Event) -> Iterator[bytes]:
+        return self._throttle.body(pieces, self._released)
+
+
+def said_by(element: Locator) -> Callable[[], list[str]]:
+    """All that the element says from now on: it may be over when we look."""
+    element.evaluate(
+        """element => {
+            element.said = [];
+            new MutationObserver(() => element.said.push(element.textContent))
+                .observe(element, {childList: true, characterData: true, subtree: true});
+        }"""
+    )
+    return lambda: list(element.evaluate("element => element.said"))
+
+
 def test_a_download_is_shown_as_it_proceeds_with_speed_and_clients(
     served: House, open_page: Open
 ) -> None:
     content = random.Random(99).randbytes(3_000_000)
     digest = served.upstream.add_blob("library/app1", content)
-    served.upstream.fail(f"*/blobs/{digest}", Throttle(600_000))
+    brook = Brook(150_000)
+    served.upstream.fail(f"*/blobs/{digest}", brook)
     page = open_page(served.url)
     page.goto("/")
     expect(page.locator("#inflight")).to_contain_text("Nothing is being fetched.")
@@ -72,6 +100,7 @@ def test_a_download_is_shown_as_it_proceeds_with_speed_and_clients(
 
         until(moves, 10, "the bar to move")
         assert max(seen) <= 3_000_000
+        brook.release()
         assert all(pull.result(60) == content for pull in pulls)
     expect(page.locator("#inflight")).to_contain_text("Nothing is being fetched.")
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
@@ -132,8 +161,9 @@ def test_a_pull_command_is_copied_as_it_is_to_be_typed(served: House, open_page:
         "containerd": f"ctr images pull --plain-http {image}",
     }.items():
         button = page.get_by_role("button", name=f"Copy the command for {client}")
+        said = said_by(button)
         button.click()
-        expect(button).to_have_text("Copied")
+        until(lambda said=said: "Copied" in said(), 20, "it to say that it has")  # type: ignore[misc]
         assert page.evaluate("navigator.clipboard.readText()") == command
 
 
@@ -294,8 +324,9 @@ def test_a_console_that_is_killed_comes_back_and_pages_go_on_being_live(
         page = open_page(built.url)
         page.goto("/")
         expect(page.locator("#live")).to_have_text("live")
+        said = said_by(page.locator("#live"))
         built.kill_console()
-        expect(page.locator("#live")).to_have_text("not live")
+        until(lambda: "not live" in said(), 20, "the page to say so")
         # A browser that is refused for the time being looks again after ten seconds.
         expect(page.locator("#live")).to_have_text("live", timeout=40_000)
         assert built.status("/debug/ready") == 200

@@ -55,7 +55,8 @@ def test_all_who_watch_are_told_of_one_look(pace: None) -> None:
     for _ in range(3):
         for stream in streams:
             next(stream)
-    assert made.times < STREAMS
+    # One look a turn, and the next may have been made before its turn is counted.
+    assert made.times <= events._turn + 1
     for response in responses:
         assert response.stream is not None
         response.stream.close()

@@ -85,14 +85,17 @@ def test_what_breaks_is_told_without_saying_how() -> None:
         assert b"secret" not in said
 
 
-def test_beyond_so_many_connections_one_is_turned_away_at_once() -> None:
+def test_beyond_so_many_connections_one_is_turned_away_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LINGER", 60.0)
     serving = Serving(lambda _: Response(b"body"), connections=2)
     with serving.connected() as first, serving.connected(), serving.connected() as third:
         assert everything(third).startswith(b"HTTP/1.1 503 ")
         before = time.monotonic()
         # It goes on holding its side open, and nobody waits for that.
         with serving.connected(REQUEST) as fourth:
-            assert time.monotonic() - before < 0.5
+            assert time.monotonic() - before < 20
             assert everything(fourth).startswith(b"HTTP/1.1 503 ")
         first.sendall(REQUEST)
         assert everything(first).endswith(b"body")
@@ -126,7 +129,8 @@ def test_who_keeps_a_connection_after_its_answer_is_left_after_a_second() -> Non
     with serving.connected(REQUEST) as client:
         assert everything(client).endswith(b"body")
         until(lambda: _is_left(client), 10, "the server to have closed its side")
-    assert serving.said().endswith(b"body")
+    # The place is given back a moment after the connection is closed.
+    until(lambda: serving.said().endswith(b"body"), 10, "the place to be free")
 
 
 def _is_left(client: socket.socket) -> bool:
