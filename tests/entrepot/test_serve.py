@@ -83,7 +83,7 @@ def serving(tmp_path: Path, port: int) -> Iterator[Serving]:
 
 def test_every_process_has_a_title_that_names_it(serving: Serving) -> None:
     serving.ready()
-    until(lambda: set(serving.processes().values()) == PROCESSES, 10, "all titles")
+    until(lambda: set(serving.processes().values()) == PROCESSES, 30, "all titles")
     assert len(serving.titled("entrepot: serve")) == 1
     assert len(serving.titled("entrepot: fetcher")) == 2
     assert len(serving.titled("entrepot: janitor")) == 1
@@ -133,7 +133,7 @@ def test_a_pull_that_is_still_being_filled_is_finished_before_it_ends(
         with urllib.request.urlopen(url, timeout=20) as answer:
             begun = answer.read(500_000)
             # Both have their titles by now, however long one took to start.
-            until(lambda: len(serving.titled("entrepot: fetcher")) == 2, 10, "both fetchers")
+            until(lambda: len(serving.titled("entrepot: fetcher")) == 2, 30, "both fetchers")
             os.kill(serving.process.pid, signal.SIGTERM)
             until(lambda: Address("127.0.0.1", port).is_taken() is False, 10, "no new clients")
             assert len(serving.titled("entrepot: fetcher")) == 2
@@ -154,7 +154,7 @@ def test_kill_9_of_the_supervisor_leaves_no_process(serving: Serving) -> None:
 @pytest.mark.parametrize("title", ["entrepot: fetcher", "entrepot: janitor"])
 def test_a_role_that_is_killed_comes_back(serving: Serving, title: str) -> None:
     serving.ready()
-    until(lambda: set(serving.processes().values()) == PROCESSES, 10, "all titles")
+    until(lambda: set(serving.processes().values()) == PROCESSES, 30, "all titles")
     before = set(serving.titled(title))
     killed = min(before)
     os.kill(killed, signal.SIGKILL)
@@ -163,7 +163,7 @@ def test_a_role_that_is_killed_comes_back(serving: Serving, title: str) -> None:
 
 def test_a_frontend_that_is_killed_comes_back_and_serves(serving: Serving, port: int) -> None:
     serving.ready()
-    until(lambda: set(serving.processes().values()) == PROCESSES, 10, "all titles")
+    until(lambda: set(serving.processes().values()) == PROCESSES, 30, "all titles")
     old = set(serving.titled("entrepot: frontend"))
     os.kill(min(old), signal.SIGKILL)  # the master is the oldest
     until(lambda: not old & set(serving.processes()), 20, "the old workers to be gone")

@@ -123,7 +123,8 @@ def test_on_a_terminal_the_bars_move_while_the_upstream_is_slow(
 
         # What is held back upstream is seen as far as it has come; then the rest.
         until(lambda: any("=>" in shown for shown, _ in drawn()), 30, session.output())
-        assert f"{name}: [" in "\n".join(session.screen().lines)
+        # A frame may be half drawn.
+        until(lambda: f"{name}: [" in "\n".join(session.screen().lines), 10)
         hold.release()
         assert session.exit_code() == 0
         screen = "\n".join(session.screen().lines)
