@@ -1,8 +1,9 @@
 """What the security tests are played with: secrets to look for, and servers that must stay unasked."""
 
+import os
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.fetcher.recording import Reply, Seen, Server, serving
@@ -47,9 +48,12 @@ def secrets_sent_to(server: Server) -> list[str]:
 
 
 def files_below(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """All files of a folder with mode and content."""
-    return {
-        str(path.relative_to(folder)): (path.lstat().st_mode, path.read_bytes())
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """All files of a folder with mode and content. What goes while we look is left out."""
+    found = {}
+    for parent, _folders, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    content = path.lstat().st_mode, path.read_bytes()
+                    found[str(path.relative_to(folder))] = content
+    return found

@@ -113,9 +113,9 @@ def test_a_range_is_ignored_refused_or_within_the_content(header: str, size: int
 @example("Basic " * 20_000)
 @example("," * 100_000)
 def test_challenges_are_read_in_time_and_checked_before_use(header: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     challenges = parse_challenges(header)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     home = Origin.of("https://registry.example.com")
     for challenge in challenges:
         assert challenge.scheme == challenge.scheme.lower()
@@ -155,12 +155,12 @@ def test_a_next_page_is_at_home_or_there_is_none(header: str) -> None:
     response.headers["Link"] = header
     home = Origin.of("https://registry.example.com")
     answer = Answer(response, "https://registry.example.com/v2/a/tags/list", away=False)
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         following = pages._next_page(answer, home)
     except UpstreamError:
         return
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert following is None or Origin.of(following) == home
 
 

@@ -12,6 +12,8 @@ from tests.security.fuzz.requests import Requests, Wire
 
 # Seconds without a byte after which a client has seen enough: what it sent was no whole request.
 _ENOUGH = 1.0
+# The same for an answer that must come, however busy the machine is.
+_DUE = 30.0
 _WITH_CAUSE = {502, 503, 504}
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) ?[^\r\n]*\r\n")
 _AT_ONCE = 24
@@ -60,11 +62,18 @@ async def exchange(port: int, source: str, wire: Wire) -> bytes:
             await asyncio.sleep(0)
         if wire.ends:
             writer.write_eof()
-        answer = await everything(reader, patience=_ENOUGH if wire.pieces[1:] else 4 * _ENOUGH)
+        answer = await everything(reader, patience=_patience(wire))
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
     return answer
+
+
+def _patience(wire: Wire) -> float:
+    """Seconds to wait for the first byte."""
+    if wire.due:
+        return _DUE
+    return _ENOUGH if wire.pieces[1:] else 4 * _ENOUGH
 
 
 async def everything(reader: asyncio.StreamReader, patience: float) -> bytes:
