@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.parts import rabbit_choice
 from tests.parts.counting import Upstream
@@ -12,6 +13,10 @@ from tests.parts.rabbit import Rabbit
 from tests.parts.registry import Registry
 
 _BROKER = pytest.StashKey[str]()
+
+# How long an example takes says nothing where other processes want the processor too.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
