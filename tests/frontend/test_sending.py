@@ -199,6 +199,38 @@ def test_a_closed_file_is_never_read_again(
     stage_for(scene)
 
 
+@pytest.mark.parametrize("way", [never_cached, None])
+def test_what_a_thread_read_of_another_file_is_not_sent(
+    stage_for: Callable[[Scene], None],
+    blob: OpenBlob,
+    way: Way | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("frontend.sending.is_cached", lambda *_: False)
+
+    async def scene(bench: Bench) -> None:
+        loop, busy = asyncio.get_running_loop(), threading.Event()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        before = loop.run_in_executor(None, busy.wait)
+        part, zero = FilePart(blob, 0, SIZE), os.open("/dev/zero", os.O_RDONLY)
+        bench.send(part, way)
+        # Closed while the thread is about to read, and the number is another file's at once.
+        number, blob.fd = blob.fd, -1
+        os.dup2(zero, number)
+        try:
+            busy.set()
+            await before
+            await bench.done.wait()
+            assert len(part) == 0
+            assert part.error is not None
+            assert part.error.errno == errno.EBADF
+        finally:
+            os.close(number)
+            os.close(zero)
+
+    stage_for(scene)
+
+
 def test_a_client_that_leaves_stops_it(stage_for: Callable[[Scene], None], blob: OpenBlob) -> None:
     async def scene(bench: Bench) -> None:
         part = FilePart(blob, 0, SIZE)
