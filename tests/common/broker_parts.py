@@ -144,6 +144,11 @@ def _voluntary_switches(status: Path) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
 
 
+def until_connected(broker: Broker) -> None:
+    """A publication waits for a connection but two seconds, and to declare all may take longer."""
+    until(lambda: broker.connected, 30, "the queue to be in reach")
+
+
 def publish_garbage(broker: Broker, queue: Queue) -> None:
     """Put something nobody can decode into `queue`."""
     body = b"\x00 not a message"

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -45,6 +46,14 @@ def claim(ledger: Ledger, owner: str, now_ms: int, queue: Queue = Queue.INTERACT
     return [job.body for job in ledger.claim(owner, [queue], 10, now_ms, now_ms + 1000)]
 
 
+def published(publisher: Broker, name: str) -> bool:
+    """Whether a job could be published."""
+    with suppress(BrokerUnavailable):
+        publisher.publish(Queue.INTERACTIVE, job(name)).result(10)
+        return True
+    return False
+
+
 def test_the_file_may_be_removed_under_running_processes(brokers: Brokers, tmp_path: Path) -> None:
     handler = Recorder()
     publisher = brokers.open()
@@ -53,8 +62,8 @@ def test_the_file_may_be_removed_under_running_processes(brokers: Brokers, tmp_p
     handler.until(1)
     for name in ("queue.db", "queue.db-wal", "queue.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
-    publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
-    handler.until(2)
+    # Again and again, as frontends do: the log of a new file may have been removed, too.
+    until(lambda: published(publisher, "after") and job("after").key in handler.keys, 20)
     assert (tmp_path / "queue.db").exists()
 
 
@@ -71,17 +80,15 @@ def test_what_stands_beside_the_file_may_be_removed_under_running_processes(
     # Another who comes then, and sees what is there.
     newcomer = brokers.open()
 
-    def is_run(name: str, by: Broker) -> bool:
-        # Published again and again, as frontends do as long as somebody waits.
-        with suppress(BrokerUnavailable):
-            by.publish(Queue.INTERACTIVE, job(name)).result(10)
-        return job(name).key in child.said("done")
-
-    until(lambda: is_run("of a newcomer", newcomer), 20)
-    until(lambda: is_run("of one who was there", publisher), 20)
+    for name, by in (("of a newcomer", newcomer), ("of one who was there", publisher)):
+        until(lambda: published(by, name) and job(name).key in child.said("done"), 20)  # noqa: B023
 
 
-def test_everything_of_the_queue_may_be_removed_under_running_processes(tmp_path: Path) -> None:
+def test_everything_of_the_queue_may_be_removed_under_running_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No mailbox finds out by itself: closing does not wait until one would.
+    monkeypatch.setattr("common.broker.embedded.mailbox._LOOK_SECONDS", 60.0)
     folder = tmp_path / "entrepot"
     brokers = Brokers(f"sqlite://{folder}/queue.db", tmp_path)
     handler = Recorder()
@@ -91,10 +98,10 @@ def test_everything_of_the_queue_may_be_removed_under_running_processes(tmp_path
     handler.until(1)
     folder.rename(tmp_path / "gone")
     publisher.publish(Queue.INTERACTIVE, job("after")).result(10)
-    handler.until(2, within=4)
+    handler.until(2)
     begun = time.monotonic()
     brokers.close()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
 
 
 def test_who_begins_on_a_disk_that_has_failed_waits_for_a_better_one(tmp_path: Path) -> None:
@@ -180,23 +187,27 @@ def test_a_path_too_long_for_a_socket_is_fine(tmp_path: Path) -> None:
     brokers = Brokers(f"sqlite://{folder}/queue.db", tmp_path)
     handler = Recorder()
     brokers.open().consume(WORK, 1, handler)
-    begun = time.monotonic()
-    brokers.open().publish(Queue.INTERACTIVE, job("a")).result(10)
-    handler.until(1)
-    assert handler.calls[0].at - begun < 0.9  # woken, not found by looking
+    publisher = brokers.open()
+    hops = []
+    for number in range(5):
+        begun = time.monotonic()
+        publisher.publish(Queue.INTERACTIVE, job(number)).result(10)
+        handler.until(number + 1)
+        hops.append(handler.calls[-1].at - begun)
+    assert statistics.median(hops) < 0.5  # woken, not found by looking
     brokers.close()
 
 
 def test_nothing_is_opened_and_no_thread_started_before_it_is_used(tmp_path: Path) -> None:
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     broker = EmbeddedBroker(tmp_path / "entrepot" / "queue.db")
     assert not (tmp_path / "entrepot").exists()
-    assert threading.active_count() == threads
+    assert not set(threading.enumerate()) - before
     broker.close()
 
 
 def test_closing_leaves_nothing_but_the_file(brokers: Brokers, tmp_path: Path) -> None:
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     broker = brokers.open()
     broker.subscribe(lambda _: None)
     handler = Recorder()
@@ -204,7 +215,7 @@ def test_closing_leaves_nothing_but_the_file(brokers: Brokers, tmp_path: Path) -
     broker.publish(Queue.INTERACTIVE, job("a")).result(10)
     handler.until(1)
     broker.close(drain=5)
-    until(lambda: threading.active_count() == threads)
+    until(lambda: not set(threading.enumerate()) - before)
     assert not list((tmp_path / "wake").iterdir())
     assert not list((tmp_path / "owners").iterdir())
 
@@ -231,7 +242,7 @@ def test_a_stopped_listener_delays_nobody_and_is_told_what_it_missed(brokers: Br
         broker.emit(event(number))
     took = time.monotonic() - begun
     os.kill(child.pid, signal.SIGCONT)
-    assert took < 2
+    assert took < 20
 
     def told_of_gaps() -> int:
         return child.output().splitlines().count("listening")
@@ -240,7 +251,12 @@ def test_a_stopped_listener_delays_nobody_and_is_told_what_it_missed(brokers: Br
         broker.emit(event("again"))
         return told_of_gaps() > 1
 
+    def emitted_until_heard() -> bool:
+        broker.emit(event("caught up"))
+        return "heard event caught up" in child.output()
+
     until(emitted_until_told)
+    until(emitted_until_heard)
     gaps = told_of_gaps()
     broker.emit(event("last"))
     child.until_said("heard event last")
