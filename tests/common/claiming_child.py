@@ -2,10 +2,15 @@
 
 import os
 import sys
+import time
 
 from common.claims import Claim, Claims
 from common.errors import LeaseLost
 from common.paths import Layout
+
+# How often a contender works, and how long it tries to, in seconds.
+_TIMES = 100
+_CONTEND_SECONDS = 60.0
 
 
 class Child:
@@ -42,7 +47,8 @@ class Child:
     def contend(self) -> str:
         """Claim and release over and over; how often it worked, `broken` if not alone once."""
         worked = 0
-        for _ in range(300):
+        deadline = time.monotonic() + _CONTEND_SECONDS
+        while worked < _TIMES and time.monotonic() < deadline:
             claim = self._claims.acquire(self._folder)
             if claim is not None:
                 if not self._work_alone():
