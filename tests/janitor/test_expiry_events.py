@@ -12,7 +12,7 @@ from common.messages import ExpireLink, Kind, Queue
 from common.reference import RepositoryName
 from janitor.alarms import Alarms
 from janitor.expiry import ExpiryHandler
-from tests.common.broker_parts import Recorder
+from tests.common.broker_parts import Recorder, until_connected
 from tests.janitor.house import House, content_of, expire_link
 from tests.waiting import until
 
@@ -34,6 +34,7 @@ def test_copies_of_an_event_come_down_to_one_for_each_janitor(
             return sorted(call.at for recorder in recorders for call in recorder.calls)
 
         sender = stack.enter_context(_broker(amqp_url))
+        until_connected(sender)
         for number in range(_COPIES):
             event = expire_link("app", digest)
             sender.publish(Queue.EXPIRY, event, delay=number / 10).result(10)
