@@ -10,6 +10,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from common.digest import Digest
+from common.messages import Kind
+from common.paths import Layout as Paths
+from common.reference import RepositoryName
 from tests.docs.accounts import accounts
 from tests.docs.pages import ROOT, blocks, commands
 from tests.parts.clients import Skopeo
@@ -48,6 +52,7 @@ class Mirror:
 
     folder: Path
     upstream: Registry
+    images: Layout
     port: int
 
     @property
@@ -71,11 +76,15 @@ class Mirror:
         words = command.replace("/etc/docker", f"{self.folder}/etc/docker")
         return words.replace("/var/lib", f"{self.folder}/var/lib").split()
 
-    def run(self, command: str) -> str:
-        """What it says on standard output; it has to work."""
-        done = subprocess.run(
+    def attempt(self, command: str) -> subprocess.CompletedProcess[str]:
+        """What becomes of it."""
+        return subprocess.run(
             self.local(command), capture_output=True, text=True, check=False, env=self.env
         )
+
+    def run(self, command: str) -> str:
+        """What it says on standard output; it has to work."""
+        done = self.attempt(command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -90,10 +99,20 @@ class Mirror:
         finally:
             process.terminate(20)
 
-    def pull(self, name: str) -> str:
+    def pull(self, name: str) -> Digest:
         """The digest of what skopeo gets, checked."""
         with TemporaryDirectory(dir=self.folder) as target:
             return Skopeo().copy(f"127.0.0.1:{self.port}/{name}", Path(target)).digest
+
+    def until_stored(self, name: str, digest: Digest) -> None:
+        """Wait for what was pulled to be in the folder: either program's client has it before."""
+        paths = Paths(str(self.folder / "var/lib/registry"))
+        repository = RepositoryName(name)
+        # The link is what comes last.
+        links = [
+            Path(paths.link(Kind.LAYER, repository, blob)) for blob in self.images.blobs_of(digest)
+        ]
+        until(lambda: all(link.exists() for link in links), 20, "the cache to be written")
 
     def extend(self) -> None:
         """Have the file say more than distribution knows."""
@@ -111,7 +130,7 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
             images.add_image(name, [random_layer(50_000, seed)])
             images.push(name, upstream.host, "library/app")
         images.push("meanwhile", upstream.host, "owner/image")
-        made = Mirror(tmp_path, upstream, free_port())
+        made = Mirror(tmp_path, upstream, images, free_port())
         made.file.parent.mkdir(parents=True)
         (written,) = (block.text for block in BLOCKS if block.language == "yaml")
         made.file.write_text(written)
@@ -129,9 +148,7 @@ def test_what_check_says_is_what_the_page_says(mirror: Mirror) -> None:
 def test_there_and_back_again(mirror: Mirror) -> None:
     with mirror.running(DISTRIBUTION):
         before = mirror.pull("library/app:before")
-        # It stores what it has sent some time after its client has it.
-        blobs = mirror.folder / "var/lib/registry/docker/registry/v2/blobs"
-        until(lambda: len(list(blobs.rglob("data"))) == 3, 20, "the cache to be written")
+        mirror.until_stored("library/app", before)
 
     mirror.upstream.stop()
     with mirror.running(shown("entrepot serve")):
@@ -142,11 +159,16 @@ def test_there_and_back_again(mirror: Mirror) -> None:
     with mirror.running(shown("entrepot serve")):
         meanwhile = mirror.pull("library/app:meanwhile")
         assert mirror.pull("ghcr.io/owner/image:meanwhile") == meanwhile
+        for name in ("library/app", "ghcr.io/owner/image"):
+            mirror.until_stored(name, meanwhile)
         assert "ghcr.io/owner/image " in mirror.run(shown("entrepot ls"))
+        # It is not well before every process has told of itself.
+        until(lambda: mirror.attempt(shown("entrepot status")).returncode == 0, 30)
         assert "1 frontend," in mirror.run(shown("entrepot status"))
 
     with mirror.running(DISTRIBUTION):
         later = mirror.pull("library/app:later")
+        mirror.until_stored("library/app", later)
         mirror.upstream.stop()
         assert mirror.pull("library/app:before") == before
         assert mirror.pull("library/app:meanwhile") == meanwhile

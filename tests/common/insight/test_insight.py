@@ -134,7 +134,7 @@ def test_a_process_is_present_from_its_beginning_to_its_end(store: Store) -> Non
     (told,) = processes(store.layout)
     assert (told.role, told.pid, told.is_alive) == ("fetcher", os.getpid(), True)
     presence.end()
-    assert processes(store.layout) == []
+    until(lambda: processes(store.layout) == [])
 
 
 def test_one_that_was_killed_is_known_to_be_dead_at_once(store: Store) -> None:
