@@ -148,7 +148,8 @@ def test_without_the_upstream_it_starts_and_serves_what_it_has(
     with cluster(tmp_path / "cache", url, queue_url, proxy=stale) as cache:
         pull(cache, image)
         assert "warning" in cache.get("/v2/library/app/manifests/1").headers
-        assert cache.get("/v2/library/app/manifests/2").status == 502
+        # 503: after several in vain the upstream is not asked for a while.
+        assert cache.get("/v2/library/app/manifests/2").status in (502, 503)
         listed = cache.get("/v2/library/app/tags/list")
         assert (listed.status, b'"1"' in listed.body) == (200, True)
 
@@ -157,7 +158,7 @@ def test_what_is_not_used_expires_and_can_be_pulled_again(
     tmp_path: Path, upstream: Upstream, queue_url: str | None
 ) -> None:
     image, digest = put_image(upstream, tmp_path / "image")
-    short = {"remoteurl": upstream.url, "ttl": "3s"}
+    short = {"remoteurl": upstream.url, "ttl": "8s"}
     with cluster(tmp_path / "cache", upstream.url, queue_url, proxy=short) as cache:
         pull(cache, image)
         everything = [cache.until_committed(blob) for blob in [digest, *image.blobs_of(digest)]]

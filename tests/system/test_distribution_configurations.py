@@ -116,7 +116,7 @@ def _endpoint(listener: Listener) -> dict[str, Any]:
         "name": "local-8082",
         "url": listener.url,
         "headers": {"Authorization": ["Bearer an-example-token"]},
-        "timeout": "1s",
+        "timeout": "20s",
         "threshold": 10,
         "backoff": "1s",
     }

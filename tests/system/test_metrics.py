@@ -147,7 +147,8 @@ def test_pulls_move_what_they_should(
         )
         assert said.of("registry_proxy_pulled_bytes_total", type="blob") == SIZE
         assert said.of("registry_proxy_pushed_bytes_total", type="blob") == 7 * SIZE
-        assert said.of("entrepot_open_streams") == said.of("entrepot_waiters") == 0
+        until(lambda: machine.scrape().of("entrepot_open_streams") == 0, 20)
+        until(lambda: machine.scrape().of("entrepot_waiters") == 0, 20)
         for queue in ("interactive", "prefetch", "expiry"):
             assert said.has("entrepot_queue_depth", queue=queue)
         for name in (

@@ -58,7 +58,9 @@ def add_image_of(upstream: Upstream, tag: str | None, contents: list[bytes]) -> 
 
 @pytest.fixture
 def cache(tmp_path: Path, upstream: Upstream, queue_url: str | None) -> Iterator[Cluster]:
-    with cluster(tmp_path / "cache", upstream.url, queue_url) as running:
+    # Longer than any test holds a body back.
+    patient = {"readtimeout": "60s"}
+    with cluster(tmp_path / "cache", upstream.url, queue_url, fetcher=patient) as running:
         yield running
 
 

@@ -131,7 +131,8 @@ def test_a_fetcher_that_sleeps_past_its_lease_is_succeeded_and_does_no_harm_when
     size = 20 * MEGABYTE
     digest = blob_of(upstream, size)
     upstream.fail("*/blobs/*", Throttle(5 * MEGABYTE))
-    settings = {"lease": "2s", "readtimeout": "60s"}
+    # Parts so small that those under way are few bytes.
+    settings = {"lease": "2s", "readtimeout": "60s", "segmentsize": 1 << 19}
     with cluster(tmp_path / "cache", upstream.url, queue_url, fetcher=settings) as cache:
         with ThreadPoolExecutor(4) as pool:
             answers = [pool.submit(cache.blob, APP, digest) for _ in range(4)]
@@ -165,7 +166,7 @@ def timed(
     clock = folder / "clock"
     clock.write_text("0")
     (folder / "sitecustomize.py").write_text(CLOCK)
-    cache = Cluster(folder / "cache", upstream.url, queue_url, fetcher={"lease": "2s"})
+    cache = Cluster(folder / "cache", upstream.url, queue_url, fetcher={"lease": "15s"})
     cache.env = {"PYTHONPATH": str(folder), "ENTREPOT_TEST_CLOCK": str(clock)}
     cache.start(*ROLES)
     try:

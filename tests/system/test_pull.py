@@ -96,6 +96,8 @@ def test_docker_registry_serves_what_we_cached(
     cache: Cluster, pulled_from: Digest, image: Layout, tmp_path: Path
 ) -> None:
     Skopeo().copy(f"{cache.host}/library/app:real", tmp_path / "copied")
+    for digest in (pulled_from, *image.blobs_of(pulled_from)):
+        cache.until_committed(digest)
     with Registry(cache.root) as plain:
         served = Skopeo().copy(f"{plain.host}/library/app:real", tmp_path / "served")
     assert served.digest == pulled_from
