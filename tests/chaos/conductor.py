@@ -109,12 +109,17 @@ class Conductor:
                 thread.join()
 
     def _go_on(self, seconds: float, deeds: Deeds | None = None) -> None:
-        """For so long, with or without deeds, look after the processes."""
+        """For so long, with or without deeds, look after the processes.
+
+        What a deed itself takes, as to start a broker again, is not counted.
+        """
         waiting = threading.Event()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if deeds is not None:
+                began = time.monotonic()
                 deeds.step()
+                end += time.monotonic() - began
             self._fleet.look()
             for member in self._fleet.members:
                 if member.state == DOWN and member.surprises:
