@@ -249,7 +249,7 @@ defaults
   mode http
   timeout connect 2s
   # Without this a check has to be answered before the next one is due.
-  timeout check 5s
+  timeout check 2s
   timeout client 120s
   timeout server 120s
   option redispatch
