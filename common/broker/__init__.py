@@ -52,7 +52,7 @@ class Delivery(Protocol):
         """1 for the first time."""
 
     def ack(self) -> None:
-        """Done with: it is not delivered again."""
+        """Done with: it is not delivered again. What is published for its key from now on is."""
 
     def retry(self, delay: float) -> None:
         """Deliver it again, `delay` seconds from now at the earliest, as the next attempt."""
