@@ -11,6 +11,7 @@
   waiting longest without a request, and is told to come again when all are being answered.
 - Nobody here reads a request's body, so none is waited for before the answer: what is still to come
   of it is taken and thrown away for some seconds, then the connection is closed.
+- At shutdown a worker stays until clients have what it sent: `frontend.undelivered`.
 - An upgrade to WebSocket is ignored, as a server may (RFC 9110, section 7.8).
 - Newcomers are let in several at a turn of the loop (`frontend.listening`), and the kernel has as many
   of them wait as `backlog` says.
@@ -35,6 +36,7 @@ from frontend.errors import body_of
 from frontend.fileparts import FilePart
 from frontend.listening import listen_more
 from frontend.sending import Copying, Sendfile, Sending
+from frontend.undelivered import undelivered
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -315,6 +317,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             drain()
         # The master waits longer: what a worker does after its last client takes time, too.
         self.cfg.set("graceful_timeout", self.cfg.graceful_timeout - ENDING_SECONDS)
+        deadline = self.loop.time() + self.cfg.graceful_timeout
+        ports = self._ports()
         closing = asyncio.ensure_future(self._close_idle())
         try:
             if self._opening is not None:
@@ -322,6 +326,16 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
             await super()._shutdown()
         finally:
             closing.cancel()
+        # As long as there is time to drain; the kernel does not say when, only whether.
+        while self._may_wait(deadline) and undelivered(ports):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    def _may_wait(self, deadline: float) -> bool:
+        return not self._quick_shutdown and self.loop.time() < deadline
+
+    def _ports(self) -> list[int]:
+        addresses = (listener.sock.getsockname() for listener in self.sockets)
+        return [address[1] for address in addresses if isinstance(address, tuple)]
 
     async def _close_idle(self) -> None:
         # Again and again, since those that answer now become idle when they have answered.
