@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +142,11 @@ def test_a_hanging_endpoint_holds_up_no_pull_and_is_told_before_the_end(tmp_path
         assert len(listener.events) == 20
 
 
+@pytest.mark.parametrize("streams", [0, 1], ids=["at once", "when streams took all the time"])
 def test_what_is_lost_at_the_end_is_logged(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], streams: int
 ) -> None:
-    with listening() as listener:
+    with listening() as listener, ExitStack() as opened:
         listener.refusals = 10_000
         section = _section(listener)
         http = {"draintimeout": "1s"}
@@ -153,27 +155,12 @@ def test_what_is_lost_at_the_end_is_logged(
             blob = on.store_blob("library/app", b"x")
             for _ in range(3):
                 on.ask(f"/v2/library/app/blobs/{blob}")
+            large = on.store_blob("library/app", bytes(64 * 1024 * 1024))
+            for _ in range(streams):
+                opened.callback(on.open(f"/v2/library/app/blobs/{large}").close)
             until(lambda: listener.tries > 1)
     lost = [line for line in capfd.readouterr().err.splitlines() if "notifications lost" in line]
     assert [json.loads(line)["lost"] for line in lost] == [3]
-
-
-def test_what_is_lost_is_logged_also_where_streams_take_all_the_time_there_is(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with listening() as listener:
-        listener.refusals = 10_000
-        section = _section(listener)
-        http = {"draintimeout": "1s"}
-        log = {"formatter": "json"}
-        with stage(tmp_path / "s", notifications=section, http=http, log=log) as on:
-            on.ask(f"/v2/library/app/blobs/{on.store_blob('library/app', b'x')}")
-            large = on.store_blob("library/app", bytes(64 * 1024 * 1024))
-            stream = on.open(f"/v2/library/app/blobs/{large}")
-            until(lambda: listener.tries > 1)
-        stream.close()
-    lost = [line for line in capfd.readouterr().err.splitlines() if "notifications lost" in line]
-    assert [json.loads(line)["lost"] for line in lost] == [1]
 
 
 def _seen(**scope: Any) -> Seen:
