@@ -41,7 +41,8 @@ class Catalog:
 
     async def _walk(self, after: str, count: int) -> list[RepositoryName]:
         try:
-            await asyncio.wait_for(self._walks.acquire(), self._patience)
+            async with asyncio.timeout(self._patience):
+                await self._walks.acquire()
         except TimeoutError:
             raise OutOfPatience("other catalogs") from None
         walk = asyncio.get_running_loop().run_in_executor(None, self._take, after, count)

@@ -238,7 +238,8 @@ class Desk:
                 continue
             errand.unpublished = False
             with suppress(TimeoutError):
-                await asyncio.wait_for(errand.again.wait(), REPEAT)
+                async with asyncio.timeout(REPEAT):
+                    await errand.again.wait()
             errand.again.clear()
 
     async def _publish(self, job: Job) -> None:
