@@ -37,22 +37,30 @@ class Storage:
         self._layout = Layout(str(root))
 
     def look(self) -> Found:
-        """Hash every blob, and look behind every link."""
+        """Hash every blob, and look behind every link. What goes meanwhile was rightly there."""
         found = Found()
         for path in map(Path, self._blobs()):
-            content = path.read_bytes()
-            found.blobs += 1
-            found.bytes += len(content)
-            if Digest.of(content).hex != path.parent.name:
-                found.damaged.append(str(path))
+            with suppress(FileNotFoundError):
+                self._hash(path, found)
         for path in map(Path, _files(self._layout.repositories)):
             found.links += 1
             with suppress(FileNotFoundError):
-                target = Digest(path.read_text())
-                if not Path(self._layout.blob(target)).exists():
-                    which = found.adrift if "/_manifests/tags/" in str(path) else found.dangling
-                    which.append(str(path))
+                self._follow(path, found)
         return found
+
+    def _hash(self, path: Path, found: Found) -> None:
+        content = path.read_bytes()
+        found.blobs += 1
+        found.bytes += len(content)
+        if Digest.of(content).hex != path.parent.name:
+            found.damaged.append(str(path))
+
+    def _follow(self, path: Path, found: Found) -> None:
+        target = Path(self._layout.blob(Digest(path.read_text())))
+        # The link goes before its data: one that is gone by now promised nothing any more.
+        if not target.exists() and path.exists():
+            which = found.adrift if "/_manifests/tags/" in str(path) else found.dangling
+            which.append(str(path))
 
     def size(self) -> int:
         """Bytes of all committed blobs."""

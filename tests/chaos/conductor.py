@@ -150,11 +150,12 @@ class Conductor:
         broker = open_broker(self._queue.url, name="chaos")
         try:
             self._findings.drained(self._drain(broker), _dead(broker))
+            self._vitals.sample()
+            self._findings.before_healing(self._storage.look())
+            missing = Shopper(self._goods, self._fleet.port, self._receipts, 0).pull_everything()
+            self._drain(broker)  # what was fetched ahead may still be being linked
         finally:
             broker.close()
-        self._vitals.sample()
-        self._findings.before_healing(self._storage.look())
-        missing = Shopper(self._goods, self._fleet.port, self._receipts, 0).pull_everything()
         self._findings.healed(missing, self._storage.look())
         end = time.monotonic() + _PATIENCE
         while self._storage.size() > self._goods.room and time.monotonic() < end:

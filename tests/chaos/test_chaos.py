@@ -42,6 +42,6 @@ def test_after_everything_has_failed_the_ledger_balances(
     record_property("ledger", ledger.as_json())
     assert ledger.balances, ledger.as_text()
     # A run that did nothing would balance too.
-    assert ledger.done["kills"] >= 5
-    assert ledger.done["clients got"]["whole pulls"] >= 50
-    assert sum(ledger.done["faults of the upstream"].values()) >= 5
+    assert ledger.done["kills"] >= 3
+    assert ledger.done["clients got"]["whole pulls"] >= 20
+    assert sum(ledger.done["faults of the upstream"].values()) >= 3

@@ -45,6 +45,35 @@ def test_a_damaged_blob_and_a_link_without_data_are_found(layout: Layout, tmp_pa
     assert Storage(tmp_path).look().dangling == [layout.link(Kind.LAYER, APP, DIGEST)]
 
 
+def test_what_is_evicted_during_the_look_is_not_amiss(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob, link = layout.blob(DIGEST), layout.link(Kind.LAYER, APP, DIGEST)
+    put(blob, CONTENT)
+    put(link, DIGEST.encode())
+
+    def evict() -> None:
+        for path in (link, blob):
+            Path(path).unlink(missing_ok=True)
+
+    def before(which: str) -> None:
+        """Evict when the look has found the file and is about to `which` it."""
+        method = getattr(Path, which)
+
+        def late(path: Path) -> object:
+            evict()
+            return method(path)
+
+        monkeypatch.setattr(Path, which, late)
+
+    before("exists")
+    gone = Storage(tmp_path).look()
+    assert (gone.blobs, gone.links, gone.dangling) == (1, 1, [])
+    put(blob, CONTENT)
+    before("read_bytes")
+    assert Storage(tmp_path).look().blobs == 0
+
+
 def test_what_the_dead_left_behind_is_found_and_grows_old(layout: Layout, tmp_path: Path) -> None:
     spool = f"{layout.fill(DIGEST)}/spool.1.1"
     put(spool, CONTENT)
