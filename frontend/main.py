@@ -42,7 +42,7 @@ from frontend.readonly import ReadOnlyDesk, ReadOnlyTails
 from frontend.services import Services, Terms
 from frontend.tails import Parts, Tails
 from frontend.tls import ServerTls
-from frontend.worker import ENDING_SECONDS
+from frontend.worker import ENDING_SECONDS, Master
 
 TITLE = "entrepot: frontend"
 
@@ -194,6 +194,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load(self) -> Any:
         return _Application(self._config, self._tls, self._debug)
+
+    def run(self) -> None:
+        Master(self).run()
 
 
 def settings(config: Config, tls: ServerTls | None = None) -> dict[str, Any]:

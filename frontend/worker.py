@@ -20,6 +20,7 @@
 """
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.asgi import protocol as gunicorn_protocol
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
@@ -38,8 +40,6 @@ from frontend.listening import listen_more
 from frontend.sending import Copying, Sendfile, Sending
 from frontend.undelivered import undelivered
 
-_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-
 # How long a connection may stay open without a first request, in seconds.
 _FIRST_REQUEST = 60.0
 
@@ -50,6 +50,9 @@ _REST_OF_BODY = 5.0
 # for each reader, however slow, and 600 of them put all of a machine's TCP under pressure. Half of
 # this costs a third more CPU per byte of a fast one.
 _UNSENT = 1024 * 1024
+
+# What has a worker end.
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 ENDING_SECONDS = 1
 """What a worker has, after the time to drain, to tell what is still to be told."""
@@ -264,6 +267,24 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         )
 
 
+class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """The process that has the workers."""
+
+    def spawn_worker(self) -> Any:
+        """Fork a worker, to which what ends it waits until its loop runs (`Worker._serve`).
+
+        With the master's own handlers, which it begins with, it would take that for a message to the
+        master; and uvloop loses what comes after its handlers are set and before it runs. The master
+        would wait for such a worker as long as for a running stream, and then kill it.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            return super().spawn_worker()
+        finally:
+            if os.getpid() == self.pid:  # a worker that ends comes by here, too
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
     """A frontend worker process."""
 
@@ -280,8 +301,6 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """Have the worker make our connections; what it makes them of is named in its modules."""
-        # uvloop loses what comes after its handlers are set and before it runs.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         gasgi.ASGIProtocol = Protocol
         gunicorn_protocol._REASON_PHRASES = _REASONS  # noqa: SLF001 - as above
         super().init_process()

@@ -4,34 +4,50 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.parts.process import Process
 from tests.waiting import until
 
-# Before anything of ours is imported. The worker has set its handlers, and its loop does not run
-# yet: there it has the master end, which has the worker end, and goes on once that has come.
+# Before anything of ours is imported. At one of two places the worker has the master end, which has
+# the worker end, and goes on once that has come: in the one it is just forked, and nothing is its own
+# yet; in the other it has set its handlers, and its loop does not run.
 EARLY = """\
 import os
 import signal
 import time
 
+from gunicorn import glogging
 from gunicorn.workers import gasgi
 
-load = gasgi.ASGIWorker.load_wsgi
 
-
-def load_late(self):
+def end_early():
     os.kill(os.getppid(), signal.SIGTERM)
     deadline = time.monotonic() + 3
     while signal.SIGTERM not in signal.sigpending() and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+load, info = gasgi.ASGIWorker.load_wsgi, glogging.Logger.info
+
+
+def load_late(self):
+    end_early()
     load(self)
 
 
-gasgi.ASGIWorker.load_wsgi = load_late
+def say_late(self, msg, *args, **kwargs):
+    if msg.startswith("Booting worker"):
+        end_early()
+    info(self, msg, *args, **kwargs)
+
+
 """
+FORKED, BOOTING = "glogging.Logger.info = say_late\n", "gasgi.ASGIWorker.load_wsgi = load_late\n"
 
 
-def test_a_worker_that_is_ended_while_it_boots_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [FORKED, BOOTING], ids=["forked", "booting"])
+def test_a_worker_that_is_ended_while_it_boots_ends(tmp_path: Path, place: str) -> None:
     config = {
         "version": "0.1",
         "storage": {"filesystem": {"rootdirectory": str(tmp_path / "root")}},
@@ -39,7 +55,7 @@ def test_a_worker_that_is_ended_while_it_boots_ends(tmp_path: Path) -> None:
         "proxy": {"remoteurl": "http://127.0.0.1:1"},
         "frontend": {"workers": 1},
     }
-    (tmp_path / "sitecustomize.py").write_text(EARLY)
+    (tmp_path / "sitecustomize.py").write_text(EARLY + place)
     file = tmp_path / "config.yml"
     file.write_text(json.dumps(config))
     process = Process(
