@@ -99,11 +99,11 @@ class LoopLag:
 
     def __init__(self) -> None:
         self._worst = self._before = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._turned = 0.0
+        self._ended = False
 
     def start(self) -> None:
-        """Measure, on the running loop, until it ends."""
+        """Measure, on the running loop, until it ends or `close` is called."""
         self._turned = time.monotonic()
         self._schedule()
 
@@ -113,9 +113,11 @@ class LoopLag:
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_TICK, self._tick, loop.time() + _TICK)
+        loop.call_later(_TICK, self._tick, loop.time() + _TICK)
 
     def _tick(self, due: float) -> None:
+        if self._ended:
+            return
         if time.monotonic() - self._turned > _WINDOW:
             self._turned = time.monotonic()
             self._before, self._worst = self._worst, 0.0
@@ -123,6 +125,7 @@ class LoopLag:
         self._schedule()
 
     def close(self) -> None:
-        """Measure no more."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Measure no more; on any thread."""
+        # The timer is left to ring: uvloop's are for the loop's thread alone, and one that is
+        # cancelled on another may take the process with it.
+        self._ended = True
