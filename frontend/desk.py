@@ -214,20 +214,20 @@ class Desk:
             errand.forgetting.cancel()
 
     def _have_published(self, errand: Errand) -> None:
-        if errand in self._publishers:
-            return
-        publisher = asyncio.create_task(self._keep_published(errand))
-        self._publishers[errand] = publisher
+        if errand not in self._publishers:
+            self._publishers[errand] = asyncio.create_task(self._keep_published(errand))
 
-        def ended(task: asyncio.Task[None]) -> None:
-            if self._publishers.get(errand) is task:
+    async def _keep_published(self, errand: Errand) -> None:
+        try:
+            await self._publish_while_wanted(errand)
+        finally:
+            # In the same step in which nobody was seen to wait: who comes in the next has another one.
+            if self._publishers.get(errand) is asyncio.current_task():
                 del self._publishers[errand]
             if errand.unpublished and not errand.waiters:
                 self._retire(errand)
 
-        publisher.add_done_callback(ended)
-
-    async def _keep_published(self, errand: Errand) -> None:
+    async def _publish_while_wanted(self, errand: Errand) -> None:
         while errand.waiters or errand.unpublished:
             try:
                 await self._publish(errand.job)

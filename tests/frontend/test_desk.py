@@ -185,3 +185,41 @@ def test_it_can_be_told_how_many_wait_for_a_digest() -> None:
         return [during, dict(+waiting.waiting())]
 
     assert asyncio.run(count()) == [{digest: 3}, {}]
+
+
+class Away(Listening):
+    """A broker of which the test says what becomes of each publication."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outcomes: asyncio.Queue[Future[None]] = asyncio.Queue()
+
+    def publish(self, queue: Queue, message: Message, *, delay: float = 0.0) -> Future[None]:
+        del queue, message, delay
+        outcome: Future[None] = Future()
+        self.outcomes.put_nowait(outcome)
+        return outcome
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_who_asks_while_an_errand_is_given_up_that_was_never_published_has_it_published(
+    turns: int,
+) -> None:
+    broker = Away()
+
+    async def ask() -> FillCommitted:
+        waiting = Desk(broker, Limits(Callers(()), places=2, jobs_per_client=1))
+        waiting.open()
+        first = asyncio.create_task(waiting.fulfil(JOB, when_done, patience=60))
+        outcome = await asyncio.wait_for(broker.outcomes.get(), 30)
+        first.cancel()
+        await asyncio.wait({first})
+        outcome.set_exception(BrokerUnavailable("gone"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        client = asyncio.create_task(waiting.fulfil(JOB, when_done, patience=60))
+        (await asyncio.wait_for(broker.outcomes.get(), 30)).set_result(None)
+        broker.tell(FillCommitted(key=JOB.key))
+        return await client
+
+    assert asyncio.run(ask()).key == JOB.key
