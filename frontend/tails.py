@@ -159,9 +159,7 @@ class Tail:
         return True
 
     async def _look_at_folder(self, now: float) -> None:
-        blob = self._parts.blobs.open(self._job.digest)
-        if blob is not None:
-            self._finish(blob, blob.size)
+        if self._is_committed():
             return
         if self._fill.is_proven(self._epoch):
             self._finish(self.file, os.fstat(self.file.fd).st_size)
@@ -174,6 +172,12 @@ class Tail:
         else:
             self._failure_heard = False  # somebody else's: this fill goes on
         self.failed = self.failed or now - self._grew_at > STALLED
+
+    def _is_committed(self) -> bool:
+        blob = self._parts.blobs.open(self._job.digest)
+        if blob is not None:
+            self._finish(blob, blob.size)
+        return blob is not None
 
     def _finish(self, blob: OpenBlob, size: int) -> None:
         if size == self.size:
@@ -193,7 +197,9 @@ class Tail:
 
     async def _look_for_holder(self, now: float) -> None:
         if self._failure_heard:
-            self.failed = True
+            # Who commits lets go after that, and may have done both since the blob was looked for.
+            if not self._is_committed():
+                self.failed = True
             self._tell()
         elif now - max(self._grew_at, self._reminded_at) > _ABANDONED:
             self._reminded_at = now

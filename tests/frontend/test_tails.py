@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from common.blobstore import OpenBlob
+from common.blobstore import FileBlobStore, OpenBlob
 from common.digest import Digest
 from common.fills import Epoch
-from common.messages import FetchBlob
+from common.messages import FetchBlob, FillFailed
 from common.paths import Layout
 from common.reference import RepositoryName
 from common.source import DEFAULT_UPSTREAM, Source
@@ -94,3 +94,45 @@ async def test_a_spool_that_cannot_be_looked_at_is_the_tails_to_report(
     grow(spool, 10)
     tail.file.close()
     assert not await is_told(tail, BRIEFLY)
+
+
+class Committing:
+    """Claims whose one holder commits, and lets go, just before it is asked after."""
+
+    def __init__(self, blobs: FileBlobStore, content: bytes) -> None:
+        self._blobs, self._content = blobs, content
+
+    def is_held(self, _folder: str) -> bool:
+        self._blobs.put(JOB.digest, self._content)
+        return False
+
+
+class Heard:
+    """A desk at which the job's failure, of a try before, is heard at once."""
+
+    def watch(self, digest: Digest, watcher: Callable[[Any], None]) -> Callable[[], None]:
+        facts: dict[str, Any] = {"status": 502, "code": "UNKNOWN", "message": "before"}
+        watcher(FillFailed(key=JOB.key, retryable=True, digest=digest, **facts))
+        return lambda: None
+
+
+def test_a_fill_that_is_committed_while_its_holder_is_looked_for_has_not_failed(
+    tmp_path: Path,
+) -> None:
+    content, layout = b"whole", Layout(str(tmp_path))
+    blobs = FileBlobStore(layout)
+    claims: Any = Committing(blobs, content)
+    desk: Any = Heard()
+    spool = tmp_path / "spool"
+    spool.write_bytes(content)
+
+    async def run() -> Tail:
+        file = OpenBlob(os.open(spool, os.O_RDONLY), len(content))
+        parts = Parts(layout, blobs, claims, desk)
+        tail = Tail(parts, JOB, len(content), Epoch(1, 1), file)
+        await asyncio.wait_for(tail.follow(), 30)
+        return tail
+
+    tail = asyncio.run(run())
+    assert not tail.failed
+    assert tail.blob is not None
