@@ -218,6 +218,8 @@ def settings(config: Config, tls: ServerTls | None = None) -> dict[str, Any]:
         # Seconds without a heartbeat of the loop: far more than any pause we know of.
         "timeout": 60,
         "asgi_disconnect_grace_period": 0,
+        # By itself gunicorn takes a start that failed for an application that needs none, and serves it.
+        "asgi_lifespan": "on",
         # Bearer tokens grow with their claims.
         "limit_request_field_size": 32768,
         "limit_request_line": 8190,
