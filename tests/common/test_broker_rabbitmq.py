@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pika
 import pytest
@@ -20,6 +21,7 @@ from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.runs import Runs
 from common.broker.rabbitmq.taps import Ticket
 from common.broker.rabbitmq.topology import declare, wait_name
+from common.broker.rabbitmq.vigil import Vigil
 from common.errors import BrokerUnavailable
 from common.messages import Queue
 from tests.common.broker_parts import Brokers, Gate, Recorder, event, job, until_connected
@@ -252,7 +254,7 @@ def lose_taps(consumer: RabbitBroker, queue: Queue) -> None:
     assert consumer._consumer is not None
     taps = consumer._consumer._taps
     until(lambda: taps.idle(queue), 30)
-    for tap in taps.idle(queue):
+    for tap, _ in taps.idle(queue):
         consumer._link.call(partial(taps._channel.basic_cancel, tap))
 
 
@@ -320,6 +322,33 @@ def test_consumers_that_are_served_are_left_alone(brokers: Brokers) -> None:
     handler.until(100)
     assert consumer._link.generation == before
     consumer.close()
+
+
+def test_a_consumer_that_was_served_between_two_looks_is_left_alone(brokers: Brokers) -> None:
+    handler = Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    assert consumer._consumer is not None
+    link, taps = consumer._link, consumer._consumer._taps
+    vigil, before = Vigil(link, taps, [Queue.INTERACTIVE], 60), link.generation
+
+    def look() -> None:
+        """Find a message that waits beside the idle tap: what is acknowledged still counts for it."""
+        until(lambda: taps.idle(Queue.INTERACTIVE), 30)
+        found = SimpleNamespace(message_count=1, consumer_count=1)
+        looked = threading.Event()
+        link.call(lambda: vigil._judge(Queue.INTERACTIVE, taps.idle(Queue.INTERACTIVE), found))
+        link.call(looked.set)
+        assert looked.wait(10)
+
+    for number in range(3):
+        look()
+        publisher.publish(Queue.INTERACTIVE, job(number)).result(10)
+        handler.until(number + 1)
+    look()
+    assert link.generation == before
+    look()
+    until_reconnected(consumer, before)
 
 
 def test_a_long_hold_is_handed_back_while_its_handler_runs_on(brokers: Brokers) -> None:

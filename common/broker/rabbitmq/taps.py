@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from common.broker.rabbitmq.link import Link
 from common.broker.rabbitmq.topology import Channel, queue_name
@@ -17,6 +17,10 @@ _QUIET_SECONDS = 0.02
 
 # Since when the broker knows of a tap that it has not confirmed.
 _UNKNOWN = float("inf")
+
+# A tap without a message, and since when by the monotonic clock: one that was served meanwhile is
+# another.
+Idle: TypeAlias = tuple[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,9 +99,9 @@ class Taps:
         self._closed = True
         self.balance()
 
-    def idle(self, queue: Queue) -> frozenset[str]:
+    def idle(self, queue: Queue) -> frozenset[Idle]:
         """Its taps that the broker knows of and has given no message."""
-        return frozenset(tap for tap, since in self._idle[queue].items() if since < _UNKNOWN)
+        return frozenset(each for each in self._idle[queue].items() if each[1] < _UNKNOWN)
 
     def holds(self, ticket: Ticket) -> bool:
         """Whether the broker still takes this delivery for ours."""
