@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.broker import Broker
 from common.broker.embedded.broker import EmbeddedBroker
-from common.broker.embedded.ledger import Ledger
+from common.broker.embedded.ledger import Claim, Ledger
 from common.broker.embedded.owners import Owners
 from common.broker.embedded.schema import prepare
 from common.errors import BrokerUnavailable
@@ -389,6 +390,38 @@ def test_closing_a_consumer_is_not_an_attempt(brokers: Brokers) -> None:
     brokers.open().consume(WORK, 1, heir)
     heir.until(1)
     assert heir.attempts == [1]
+
+
+def test_what_was_claimed_in_the_moment_of_closing_is_not_begun(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, closing = threading.Event(), threading.Event()
+    claim = Ledger.claim
+
+    def claim_meanwhile(*arguments: Any, **named: Any) -> list[Claim]:
+        found = claim(*arguments, **named)
+        if found:
+            claimed.set()
+            closing.wait(10)
+        return found
+
+    monkeypatch.setattr(Ledger, "claim", claim_meanwhile)
+    handler, heir = Recorder(), Recorder()
+    broker = brokers.open()
+    broker.consume(WORK, 1, handler)
+    assert isinstance(broker, EmbeddedBroker)
+    consumer = broker._consumer
+    assert consumer is not None
+    broker.publish(Queue.INTERACTIVE, job("a"))
+    assert claimed.wait(10)
+    ending = threading.Thread(target=broker.close, args=(5.0,))
+    ending.start()
+    until(lambda: consumer._draining)
+    closing.set()
+    ending.join(20)
+    brokers.open().consume(WORK, 1, heir)
+    heir.until(1)
+    assert (handler.keys, heir.attempts) == ([], [1])
 
 
 def test_expiries_of_different_names_are_kept_apart(brokers: Brokers) -> None:
