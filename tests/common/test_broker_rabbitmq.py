@@ -3,11 +3,12 @@
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pika
 import pytest
@@ -19,7 +20,7 @@ from common.broker.rabbitmq.broker import RabbitBroker
 from common.broker.rabbitmq.ladder import STEPS, step_for
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.runs import Runs
-from common.broker.rabbitmq.taps import Ticket
+from common.broker.rabbitmq.taps import Taps, Ticket
 from common.broker.rabbitmq.topology import declare, wait_name
 from common.broker.rabbitmq.vigil import Vigil
 from common.errors import BrokerUnavailable
@@ -309,6 +310,31 @@ def test_a_message_that_crosses_the_cancelling_of_its_consumer_is_taken(brokers:
     told.set()
     handler.until(1)
     assert handler.attempts == [1]
+
+
+def test_what_was_done_with_before_the_end_is_acknowledged_though_its_tap_is_not_cancelled_yet(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = Taps._cancel
+
+    def cancel_late(taps: Taps, consumer: str, *done: Callable[[Any], None]) -> None:
+        now = partial(cancel, taps, consumer, *done)
+        if done:
+            taps._link.later(0.3, now)
+        else:
+            now()
+
+    monkeypatch.setattr(Taps, "_cancel", cancel_late)
+    handler, heir = Recorder(), Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume(WORK, 1, handler)
+    publisher.publish(Queue.PREFETCH, job("done")).result(10)
+    handler.until(1)
+    consumer.close(drain=5)
+    publisher.publish(Queue.PREFETCH, job("last")).result(10)
+    brokers.open().consume(WORK, 1, heir)
+    until(lambda: job("last").key in heir.keys)
+    assert heir.keys == [job("last").key]
 
 
 def test_consumers_that_are_served_are_left_alone(brokers: Brokers) -> None:

@@ -60,16 +60,19 @@ class Taps:
         receive: Receive,
         *,
         later: int,
+        settled: Callable[[], None],
     ) -> None:
         """`slots` says how many there are for what we hold; `receive` gets each message.
 
-        Of what we hold, up to `later` is of other queues than the first.
+        Of what we hold, up to `later` is of other queues than the first. `settled` is called when
+        a message has been acknowledged later than `ack` was called.
         """
         self._link = link
         self._queues = tuple(queues)
         self._slots = slots
         self._receive = receive
         self._later = later
+        self._settled = settled
         self._names = itertools.count(1)
         self._channel: Channel = None
         # Consumer tags of taps without a message, and since when the broker knows of them.
@@ -121,6 +124,11 @@ class Taps:
         if ticket.tap is not None:
             self._idle[self._queues[0]][ticket.tap] = time.monotonic()
         self.balance()
+
+    @property
+    def owes(self) -> bool:
+        """Whether something that is done with is still to be acknowledged."""
+        return bool(self._done)
 
     def balance(self) -> None:
         """Have as many taps open as slots are free.
@@ -213,3 +221,4 @@ class Taps:
         if ticket in self._done:
             self._done.discard(ticket)
             self.ack(ticket)
+            self._settled()
