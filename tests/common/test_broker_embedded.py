@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import statistics
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ import pytest
 from common.broker import Broker
 from common.broker.embedded.broker import EmbeddedBroker
 from common.broker.embedded.ledger import Claim, Ledger
+from common.broker.embedded.locking import locked, try_lock
+from common.broker.embedded.mailbox import Mailbox
 from common.broker.embedded.owners import Owners
 from common.broker.embedded.schema import prepare
 from common.errors import BrokerUnavailable
@@ -271,6 +275,61 @@ def test_the_dead_are_told_from_the_living(tmp_path: Path) -> None:
     assert other.is_dead("1-never-was")
     mine.leave()
     assert other.is_dead(mine.me)
+
+
+def test_who_enters_while_a_sweeper_looks_is_seen_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = Owners(tmp_path), Owners(tmp_path)
+    taken: list[bool] = []
+
+    def swept_first(path: Path) -> int | None:
+        if not taken:
+            path.touch()
+            with locked(path, 1.0):
+                taken.append(True)
+                return try_lock(path)
+        return try_lock(path)
+
+    monkeypatch.setattr("common.broker.embedded.owners.try_lock", swept_first)
+    mine.enter()
+    monkeypatch.undo()
+    assert taken
+    assert not other.is_dead(mine.me)
+    mine.leave()
+
+
+def test_a_handler_that_outlasts_its_broker_opens_nothing(brokers: Brokers) -> None:
+    heard: list[str] = []
+    listener = brokers.open()
+    listener.subscribe(lambda told: heard.append(told.key))
+    broker = EmbeddedBroker(Path(brokers.url.removeprefix("sqlite://")))
+    broker.close()
+    broker.emit(event("too late"))
+    assert broker.publish(Queue.INTERACTIVE, job("too late")).exception(10) is not None
+    assert broker._post._socket is None
+    listener.emit(event("in time"))
+    until(lambda: heard)
+    assert heard == ["event in time"]
+
+
+def test_a_mailbox_that_cannot_be_bound_leaves_no_socket_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+
+    def noting(*arguments: Any) -> socket.socket:
+        opened.append(socket.socket(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(
+        "common.broker.embedded.mailbox.socket",
+        SimpleNamespace(**vars(socket) | {"socket": noting}),
+    )
+    mailbox = Mailbox(tmp_path, "x" * 300, lambda _: None, lambda: None)
+    mailbox.close()
+    assert opened
+    assert all(each.fileno() == -1 for each in opened)
 
 
 def test_a_waiting_key_is_kept_once_and_due_at_its_earliest(ledger: Ledger) -> None:

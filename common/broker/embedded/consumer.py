@@ -99,8 +99,9 @@ class Consumer:
     def _round(self) -> float:
         """Look after the living and the dead, then take what there is; seconds until next time."""
         if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + LOOK_SECONDS
+            # First: nothing is claimed by whom others do not see alive.
             self._look()
+            self._next_look = time.monotonic() + LOOK_SECONDS
         free = 0 if self._draining else self._slots.free
         if free <= 0:
             return LOOK_SECONDS
