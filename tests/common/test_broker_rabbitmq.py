@@ -337,6 +337,28 @@ def test_what_was_done_with_before_the_end_is_acknowledged_though_its_tap_is_not
     assert heir.keys == [job("last").key]
 
 
+def test_what_waits_behind_a_handler_that_ends_while_its_consumer_closes_loses_no_attempt(
+    brokers: Brokers,
+) -> None:
+    gate, heir = Gate(), Recorder()
+    handler = Recorder(gate)
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    for name in ("running", "waiting"):
+        publisher.publish(Queue.INTERACTIVE, job(name)).result(10)
+    handler.until(1)
+    assert consumer._consumer is not None
+    taps = consumer._consumer._taps
+    closing = threading.Thread(target=consumer.close, args=(10.0,))
+    closing.start()
+    until(lambda: taps._closed)
+    gate.opened.set()
+    closing.join(20)
+    brokers.open().consume([Queue.INTERACTIVE], 1, heir)
+    heir.until(1)
+    assert (heir.keys, heir.attempts) == ([job("waiting").key], [1])
+
+
 def test_consumers_that_are_served_are_left_alone(brokers: Brokers) -> None:
     handler = Recorder()
     consumer = RabbitBroker(brokers.url, name="entrepot: test", look=0.01)

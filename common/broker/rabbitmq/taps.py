@@ -98,8 +98,15 @@ class Taps:
             taps.clear()
 
     def close(self) -> None:
-        """Cancel every tap; what was received stays held until it is acknowledged."""
+        """Cancel every tap; what was received stays held until it is acknowledged.
+
+        Those that hold something, too: acknowledged, each would let one more message through.
+        """
         self._closed = True
+        if self._channel is not None and self._channel.is_open:
+            for ticket in self._held:
+                if ticket.tap is not None:
+                    self._cancel(ticket.tap)
         self.balance()
 
     def idle(self, queue: Queue) -> frozenset[Idle]:
@@ -121,7 +128,7 @@ class Taps:
         self._held.discard(ticket)
         if self._channel.is_open:
             self._channel.basic_ack(ticket.tag)
-        if ticket.tap is not None:
+        if ticket.tap is not None and not self._closed:
             self._idle[self._queues[0]][ticket.tap] = time.monotonic()
         self.balance()
 
