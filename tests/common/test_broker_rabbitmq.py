@@ -4,6 +4,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,12 @@ import structlog
 from common.broker import Delivery
 from common.broker.opening import open_broker
 from common.broker.rabbitmq.broker import RabbitBroker
+from common.broker.rabbitmq.census import _declare
 from common.broker.rabbitmq.ladder import STEPS, step_for
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.runs import Runs
 from common.broker.rabbitmq.taps import Taps, Ticket
-from common.broker.rabbitmq.topology import declare, wait_name
+from common.broker.rabbitmq.topology import declare, queue_name, wait_name
 from common.broker.rabbitmq.vigil import Vigil
 from common.errors import BrokerUnavailable
 from common.messages import Queue
@@ -397,6 +399,22 @@ def test_a_consumer_that_was_served_between_two_looks_is_left_alone(brokers: Bro
     assert link.generation == before
     look()
     until_reconnected(consumer, before)
+
+
+def test_an_answer_that_comes_while_the_connection_closes_breaks_nothing(brokers: Brokers) -> None:
+    broker = rabbit_broker(brokers)
+    counted: Future[int] = Future()
+
+    def ask(channel: Any) -> None:
+        _declare(queue_name(Queue.INTERACTIVE), counted, channel)
+        # The question is on its way; its answer finds a channel that is closing.
+        channel.close()
+
+    before = broker._link.generation
+    broker._link.call(lambda: broker._link.scratch_channel(ask))
+    assert counted.result(10) == 0
+    assert broker.depth(Queue.INTERACTIVE) == 0
+    assert broker._link.generation == before
 
 
 def test_a_long_hold_is_handed_back_while_its_handler_runs_on(brokers: Brokers) -> None:

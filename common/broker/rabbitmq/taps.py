@@ -111,7 +111,9 @@ class Taps:
 
     def idle(self, queue: Queue) -> frozenset[Idle]:
         """Its taps that the broker knows of and has given no message."""
-        return frozenset(each for each in self._idle[queue].items() if each[1] < _UNKNOWN)
+        # A copy: tests ask on threads of their own.
+        taps = list(self._idle[queue].items())
+        return frozenset(each for each in taps if each[1] < _UNKNOWN)
 
     def holds(self, ticket: Ticket) -> bool:
         """Whether the broker still takes this delivery for ours."""
