@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 from common import logs
 from common.config import Config
@@ -34,6 +35,7 @@ class Metering:
         self._member: Member | None = None
         self._waiting: Callable[[], Mapping[str, int]] = dict
         self._lock = threading.Lock()
+        self._has_left = False
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
@@ -87,18 +89,26 @@ class Metering:
                 break
         with self._lock:
             member, self._member = self._member, None
+            self._has_left = True
         if member is not None:
             member.leave()
 
     def _publish(self) -> None:
         with self._lock:
+            if self._has_left:
+                # Who comes a second time has all that it has counted counted twice.
+                raise Busy("this process ends")
             if self._member is None:
                 self._member = Member(self._settings.folder)
             self._member.publish(REGISTRY.snapshot())
             self._member.publish_waiting(self._waiting())
 
     def _page(self) -> Reply:
-        return Reply(render(as_distribution(self.collect())), content_type=CONTENT_TYPE)
+        try:
+            said = self.collect()
+        except Busy as busy:
+            return Reply(f"{busy}\n".encode(), HTTPStatus.SERVICE_UNAVAILABLE, "text/plain")
+        return Reply(render(as_distribution(said)), content_type=CONTENT_TYPE)
 
     def collect_waiting(self) -> Mapping[str, int]:
         """How many clients wait for what on this machine, by digest; raises OSError and Busy."""
@@ -108,7 +118,7 @@ class Metering:
     def collect(self) -> Snapshot:
         """What all processes of this machine say; of this one alone where there is no folder.
 
-        Raises OSError and Busy.
+        Raises OSError and Busy, the latter also at the end.
         """
         if not self._settings.folder:
             return merge([REGISTRY.snapshot()])

@@ -140,7 +140,10 @@ class Child(Process):
 
 
 def _voluntary_switches(status: Path) -> int:
-    lines = status.read_text().splitlines()
+    try:
+        lines = status.read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
+        return 0
     return next(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
 
 

@@ -2,19 +2,25 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import statistics
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from common.broker import Broker
 from common.broker.embedded.broker import EmbeddedBroker
-from common.broker.embedded.ledger import Ledger
+from common.broker.embedded.ledger import Claim, Ledger
+from common.broker.embedded.locking import locked, try_lock
+from common.broker.embedded.mailbox import Mailbox
 from common.broker.embedded.owners import Owners
 from common.broker.embedded.schema import prepare
 from common.errors import BrokerUnavailable
@@ -76,7 +82,8 @@ def test_what_stands_beside_the_file_may_be_removed_under_running_processes(
     publisher.publish(Queue.INTERACTIVE, job("before")).result(10)
     child.until_said(f"done {job('before').key}")
     for suffix in suffixes:
-        (tmp_path / f"queue.db{suffix}").unlink()
+        # The child may have missed the one before, and be making all anew.
+        (tmp_path / f"queue.db{suffix}").unlink(missing_ok=True)
     # Another who comes then, and sees what is there.
     newcomer = brokers.open()
 
@@ -251,16 +258,21 @@ def test_a_stopped_listener_delays_nobody_and_is_told_what_it_missed(brokers: Br
         broker.emit(event("again"))
         return told_of_gaps() > 1
 
-    def emitted_until_heard() -> bool:
-        broker.emit(event("caught up"))
-        return "heard event caught up" in child.output()
+    def emitted_until_heard(name: str) -> bool:
+        broker.emit(event(name))
+        return f"heard event {name}\n" in child.output()
+
+    def is_told_no_more(turn: int) -> bool:
+        until(lambda: emitted_until_heard(f"caught up {turn}"))
+        gaps = told_of_gaps()
+        broker.emit(event(f"last {turn}"))
+        child.until_said(f"heard event last {turn}\n")
+        # Who gets no time to listen for a while misses something anew.
+        return told_of_gaps() == gaps
 
     until(emitted_until_told)
-    until(emitted_until_heard)
-    gaps = told_of_gaps()
-    broker.emit(event("last"))
-    child.until_said("heard event last")
-    assert told_of_gaps() == gaps
+    turns = count()
+    until(lambda: is_told_no_more(next(turns)), 60, "a turn in which nothing was missed")
 
 
 def test_the_dead_are_told_from_the_living(tmp_path: Path) -> None:
@@ -270,6 +282,61 @@ def test_the_dead_are_told_from_the_living(tmp_path: Path) -> None:
     assert other.is_dead("1-never-was")
     mine.leave()
     assert other.is_dead(mine.me)
+
+
+def test_who_enters_while_a_sweeper_looks_is_seen_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = Owners(tmp_path), Owners(tmp_path)
+    taken: list[bool] = []
+
+    def swept_first(path: Path) -> int | None:
+        if not taken:
+            path.touch()
+            with locked(path, 1.0):
+                taken.append(True)
+                return try_lock(path)
+        return try_lock(path)
+
+    monkeypatch.setattr("common.broker.embedded.owners.try_lock", swept_first)
+    mine.enter()
+    monkeypatch.undo()
+    assert taken
+    assert not other.is_dead(mine.me)
+    mine.leave()
+
+
+def test_a_handler_that_outlasts_its_broker_opens_nothing(brokers: Brokers) -> None:
+    heard: list[str] = []
+    listener = brokers.open()
+    listener.subscribe(lambda told: heard.append(told.key))
+    broker = EmbeddedBroker(Path(brokers.url.removeprefix("sqlite://")))
+    broker.close()
+    broker.emit(event("too late"))
+    assert broker.publish(Queue.INTERACTIVE, job("too late")).exception(10) is not None
+    assert broker._post._socket is None
+    listener.emit(event("in time"))
+    until(lambda: heard)
+    assert heard == ["event in time"]
+
+
+def test_a_mailbox_that_cannot_be_bound_leaves_no_socket_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+
+    def noting(*arguments: Any) -> socket.socket:
+        opened.append(socket.socket(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(
+        "common.broker.embedded.mailbox.socket",
+        SimpleNamespace(**vars(socket) | {"socket": noting}),
+    )
+    mailbox = Mailbox(tmp_path, "x" * 300, lambda _: None, lambda: None)
+    mailbox.close()
+    assert opened
+    assert all(each.fileno() == -1 for each in opened)
 
 
 def test_a_waiting_key_is_kept_once_and_due_at_its_earliest(ledger: Ledger) -> None:
@@ -389,6 +456,38 @@ def test_closing_a_consumer_is_not_an_attempt(brokers: Brokers) -> None:
     brokers.open().consume(WORK, 1, heir)
     heir.until(1)
     assert heir.attempts == [1]
+
+
+def test_what_was_claimed_in_the_moment_of_closing_is_not_begun(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, closing = threading.Event(), threading.Event()
+    claim = Ledger.claim
+
+    def claim_meanwhile(*arguments: Any, **named: Any) -> list[Claim]:
+        found = claim(*arguments, **named)
+        if found:
+            claimed.set()
+            closing.wait(10)
+        return found
+
+    monkeypatch.setattr(Ledger, "claim", claim_meanwhile)
+    handler, heir = Recorder(), Recorder()
+    broker = brokers.open()
+    broker.consume(WORK, 1, handler)
+    assert isinstance(broker, EmbeddedBroker)
+    consumer = broker._consumer
+    assert consumer is not None
+    broker.publish(Queue.INTERACTIVE, job("a"))
+    assert claimed.wait(10)
+    ending = threading.Thread(target=broker.close, args=(5.0,))
+    ending.start()
+    until(lambda: consumer._draining)
+    closing.set()
+    ending.join(20)
+    brokers.open().consume(WORK, 1, heir)
+    heir.until(1)
+    assert (handler.keys, heir.attempts) == ([], [1])
 
 
 def test_expiries_of_different_names_are_kept_apart(brokers: Brokers) -> None:

@@ -3,10 +3,13 @@
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pika
 import pytest
@@ -15,11 +18,13 @@ import structlog
 from common.broker import Delivery
 from common.broker.opening import open_broker
 from common.broker.rabbitmq.broker import RabbitBroker
+from common.broker.rabbitmq.census import _declare
 from common.broker.rabbitmq.ladder import STEPS, step_for
 from common.broker.rabbitmq.parcel import Parcel
 from common.broker.rabbitmq.runs import Runs
-from common.broker.rabbitmq.taps import Ticket
-from common.broker.rabbitmq.topology import declare, wait_name
+from common.broker.rabbitmq.taps import Taps, Ticket
+from common.broker.rabbitmq.topology import declare, queue_name, wait_name
+from common.broker.rabbitmq.vigil import Vigil
 from common.errors import BrokerUnavailable
 from common.messages import Queue
 from tests.common.broker_parts import Brokers, Gate, Recorder, event, job, until_connected
@@ -252,7 +257,7 @@ def lose_taps(consumer: RabbitBroker, queue: Queue) -> None:
     assert consumer._consumer is not None
     taps = consumer._consumer._taps
     until(lambda: taps.idle(queue), 30)
-    for tap in taps.idle(queue):
+    for tap, _ in taps.idle(queue):
         consumer._link.call(partial(taps._channel.basic_cancel, tap))
 
 
@@ -309,6 +314,53 @@ def test_a_message_that_crosses_the_cancelling_of_its_consumer_is_taken(brokers:
     assert handler.attempts == [1]
 
 
+def test_what_was_done_with_before_the_end_is_acknowledged_though_its_tap_is_not_cancelled_yet(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = Taps._cancel
+
+    def cancel_late(taps: Taps, consumer: str, *done: Callable[[Any], None]) -> None:
+        now = partial(cancel, taps, consumer, *done)
+        if done:
+            taps._link.later(0.3, now)
+        else:
+            now()
+
+    monkeypatch.setattr(Taps, "_cancel", cancel_late)
+    handler, heir = Recorder(), Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume(WORK, 1, handler)
+    publisher.publish(Queue.PREFETCH, job("done")).result(10)
+    handler.until(1)
+    consumer.close(drain=5)
+    publisher.publish(Queue.PREFETCH, job("last")).result(10)
+    brokers.open().consume(WORK, 1, heir)
+    until(lambda: job("last").key in heir.keys)
+    assert heir.keys == [job("last").key]
+
+
+def test_what_waits_behind_a_handler_that_ends_while_its_consumer_closes_loses_no_attempt(
+    brokers: Brokers,
+) -> None:
+    gate, heir = Gate(), Recorder()
+    handler = Recorder(gate)
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    for name in ("running", "waiting"):
+        publisher.publish(Queue.INTERACTIVE, job(name)).result(10)
+    handler.until(1)
+    assert consumer._consumer is not None
+    taps = consumer._consumer._taps
+    closing = threading.Thread(target=consumer.close, args=(10.0,))
+    closing.start()
+    until(lambda: taps._closed)
+    gate.opened.set()
+    closing.join(20)
+    brokers.open().consume([Queue.INTERACTIVE], 1, heir)
+    heir.until(1)
+    assert (heir.keys, heir.attempts) == ([job("waiting").key], [1])
+
+
 def test_consumers_that_are_served_are_left_alone(brokers: Brokers) -> None:
     handler = Recorder()
     consumer = RabbitBroker(brokers.url, name="entrepot: test", look=0.01)
@@ -320,6 +372,49 @@ def test_consumers_that_are_served_are_left_alone(brokers: Brokers) -> None:
     handler.until(100)
     assert consumer._link.generation == before
     consumer.close()
+
+
+def test_a_consumer_that_was_served_between_two_looks_is_left_alone(brokers: Brokers) -> None:
+    handler = Recorder()
+    consumer, publisher = rabbit_broker(brokers), rabbit_broker(brokers)
+    consumer.consume([Queue.INTERACTIVE], 1, handler)
+    assert consumer._consumer is not None
+    link, taps = consumer._link, consumer._consumer._taps
+    vigil, before = Vigil(link, taps, [Queue.INTERACTIVE], 60), link.generation
+
+    def look() -> None:
+        """Find a message that waits beside the idle tap: what is acknowledged still counts for it."""
+        until(lambda: taps.idle(Queue.INTERACTIVE), 30)
+        found = SimpleNamespace(message_count=1, consumer_count=1)
+        looked = threading.Event()
+        link.call(lambda: vigil._judge(Queue.INTERACTIVE, taps.idle(Queue.INTERACTIVE), found))
+        link.call(looked.set)
+        assert looked.wait(10)
+
+    for number in range(3):
+        look()
+        publisher.publish(Queue.INTERACTIVE, job(number)).result(10)
+        handler.until(number + 1)
+    look()
+    assert link.generation == before
+    look()
+    until_reconnected(consumer, before)
+
+
+def test_an_answer_that_comes_while_the_connection_closes_breaks_nothing(brokers: Brokers) -> None:
+    broker = rabbit_broker(brokers)
+    counted: Future[int] = Future()
+
+    def ask(channel: Any) -> None:
+        _declare(queue_name(Queue.INTERACTIVE), counted, channel)
+        # The question is on its way; its answer finds a channel that is closing.
+        channel.close()
+
+    before = broker._link.generation
+    broker._link.call(lambda: broker._link.scratch_channel(ask))
+    assert counted.result(10) == 0
+    assert broker.depth(Queue.INTERACTIVE) == 0
+    assert broker._link.generation == before
 
 
 def test_a_long_hold_is_handed_back_while_its_handler_runs_on(brokers: Brokers) -> None:

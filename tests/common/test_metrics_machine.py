@@ -5,15 +5,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from common.metrics import folders, machine
+from common.metrics import folders, machine, metering
 from common.metrics.folders import Folder
-from common.metrics.kinds import Snapshot
+from common.metrics.kinds import Registry, Snapshot
 from common.metrics.machine import Busy, Member
+from common.metrics.metering import Metering
+from tests.common.configuring import config
 
 BLOB = ("default", "blob")
 _CHILD = [sys.executable, "-m", "tests.common.counting_child"]
@@ -198,3 +201,27 @@ def test_who_waits_for_what_is_added_up_of_those_that_live(folder: str, asker: M
     assert asker.collect_waiting() == {}
     asker.collect()
     assert not list(Path(folder).glob("*.waiting"))
+
+
+class _Connected:
+    connected = True
+
+
+def test_who_is_asked_after_its_end_is_not_counted_twice(
+    folder: str, asker: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry()
+    misses = registry.counter("entrepot_misses_total", "", "upstream", "type").of(*BLOB)
+    monkeypatch.setattr(metering, "REGISTRY", registry)
+    monkeypatch.setattr(metering, "prime", lambda *_: None)
+    monkeypatch.setattr(metering, "watch_process", lambda _: lambda: None)
+    plain = config()
+    prometheus = replace(plain.http.debug.prometheus, enabled=True, folder=folder)
+    debug = replace(plain.http.debug, prometheus=prometheus)
+    ending = Metering(replace(plain, http=replace(plain.http, debug=debug)), "fetcher")
+    ending.start(_Connected())
+    misses.add(3)
+    ending.close()
+    (page,) = ending.pages.values()
+    assert page().status == 503
+    assert _total(asker) == 3

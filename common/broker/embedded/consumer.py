@@ -57,6 +57,8 @@ class Consumer:
         self._held: dict[int, Queue] = {}
         self._poked = threading.Event()
         self._draining = False
+        # Held while it is seen whether we drain and, if not, what was claimed is handed out.
+        self._handing = threading.Lock()
         self._ended = False
         self._next_look = 0.0
         self._thread = threading.Thread(target=self._loop, name="consumer", daemon=True)
@@ -68,7 +70,9 @@ class Consumer:
 
     def close(self, drain: float) -> None:
         """Claim no more, wait up to `drain` seconds for handlers, give back what they leave."""
-        self._draining = True
+        # What is being claimed just now is handed out before, and waited for, or not at all.
+        with self._handing:
+            self._draining = True
         # The loop goes on meanwhile: it keeps the leases of what still runs.
         self._slots.wait_idle(drain)
         self._ended = True
@@ -95,16 +99,15 @@ class Consumer:
     def _round(self) -> float:
         """Look after the living and the dead, then take what there is; seconds until next time."""
         if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + LOOK_SECONDS
+            # First: nothing is claimed by whom others do not see alive.
             self._look()
+            self._next_look = time.monotonic() + LOOK_SECONDS
         free = 0 if self._draining else self._slots.free
         if free <= 0:
             return LOOK_SECONDS
         claims, next_due = self._scribe.submit(partial(self._claim, free)).result()
-        for claim in claims:
-            self._held[claim.id] = claim.queue
-        for claim in claims:
-            self._hand(claim)
+        if not self._hand_out(claims):
+            self._scribe.submit(partial(_put_back, self._owners.me, claims)).result()
         if next_due is None:
             return LOOK_SECONDS
         return min(LOOK_SECONDS, max(0.0, next_due / 1000 - time.time()))
@@ -130,6 +133,17 @@ class Consumer:
         ledger.extend(self._owners.me, tuple(self._held), due_ms(_LEASE_SECONDS))
         ledger.release_overdue(now_ms())
         return ledger.owners()
+
+    def _hand_out(self, claims: list[Claim]) -> bool:
+        """Whether that could be done: not when we are to end since they were claimed."""
+        with self._handing:
+            if self._draining:
+                return False
+            for claim in claims:
+                self._held[claim.id] = claim.queue
+            for claim in claims:
+                self._hand(claim)
+            return True
 
     def _hand(self, claim: Claim) -> None:
         settle = partial(self._settle, claim)
@@ -179,6 +193,11 @@ class Consumer:
         if written.exception() is not None:
             log.warning("a settlement was not written, the message will come again")
         self.poke()
+
+
+def _put_back(owner: str, claims: list[Claim], ledger: Ledger) -> None:
+    for claim in claims:
+        ledger.defer(claim.id, owner, now_ms(), 0)
 
 
 def _release(owner: str, ledger: Ledger) -> int:

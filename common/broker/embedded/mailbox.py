@@ -59,10 +59,15 @@ class Mailbox:
 
     def _bind(self) -> socket.socket:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        bound.setblocking(False)
+        # The folder first: it may be gone again by now.
         with address_of(self._folder, self._name) as address:
-            bound.bind(address)
+            bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                bound.setblocking(False)
+                bound.bind(address)
+            except OSError:
+                bound.close()
+                raise
         return bound
 
     def _loop(self) -> None:

@@ -1,11 +1,16 @@
 """Who is alive among those that hold jobs."""
 
 import os
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from common.broker.embedded.locking import try_lock
+
+# How long a sweeper may take, in seconds, unless it was stopped.
+_ENTERING_SECONDS = 1.0
+_PAUSE_SECONDS = 0.001
 
 
 class Owners:
@@ -17,13 +22,24 @@ class Owners:
         self._descriptor: int | None = None
 
     def enter(self) -> None:
-        """Be seen alive. Again after somebody removed the folder; nothing while it is there."""
+        """Be seen alive; raises OSError. Again after somebody removed the folder, else nothing."""
         if self._descriptor is not None and (self._folder / self.me).exists():
             return
         self.leave()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # None when a sweeper looks at it this very moment: the next round tries again.
-        self._descriptor = try_lock(self._folder / self.me)
+        self._descriptor = self._locked()
+
+    def _locked(self) -> int:
+        """None is to be had while a sweeper looks at the file, which it then removes.
+
+        Without it we would be taken for dead, and what we claim be given to others.
+        """
+        deadline = time.monotonic() + _ENTERING_SECONDS
+        while (descriptor := try_lock(self._folder / self.me)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError("another process holds our file")
+            time.sleep(_PAUSE_SECONDS)
+        return descriptor
 
     def leave(self) -> None:
         """Be gone: what we own is anybody's."""

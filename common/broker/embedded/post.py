@@ -44,21 +44,26 @@ class Post:
         self._folder = folder
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._closed = False
         # Mailboxes that missed something, and until when each is left alone.
         self._full: dict[str, float] = {}
 
     def send(self, kind: str, data: bytes, patience: float = _PATIENCE_SECONDS) -> None:
         """To every mailbox of `kind`, waiting up to `patience` seconds for a full one.
 
-        Never raises. What a mailbox did not get is lost, and it is told so later.
+        Never raises. What a mailbox did not get is lost, and it is told so later; after `close`
+        nobody gets anything.
         """
         with self._lock, suppress(FileNotFoundError):
+            if self._closed:
+                return
             for path in self._folder.glob(f"{kind}.*"):
                 self._send_to(path.name, data, patience)
 
     def close(self) -> None:
-        """Close the sending socket."""
+        """Close the sending socket, for good: handlers may outlast their broker."""
         with self._lock:
+            self._closed = True
             if self._socket is not None:
                 self._socket.close()
             self._socket = None

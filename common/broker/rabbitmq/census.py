@@ -35,7 +35,8 @@ def _ask(link: Link, queue: str, counted: Future[int]) -> None:
 def _declare(queue: str, counted: Future[int], channel: Channel) -> None:
     def answered(frame: Any) -> None:
         counted.set_result(frame.method.message_count)
-        channel.close()
+        if channel.is_open:  # not where the connection has begun to close meanwhile
+            channel.close()
 
     def closed(_channel: Channel, reason: BaseException) -> None:
         if not counted.done():

@@ -60,6 +60,7 @@ class Consumer:
             lambda: slots - self._runs.detached(self._taps.holds),
             self._receive,
             later=slots - reserved,
+            settled=self._look_again,
         )
         self._forwarder = Forwarder(link, publisher, self._taps)
         self._sentinel = Sentinel(link, queues)
@@ -77,7 +78,9 @@ class Consumer:
             self._link.call(self._taps.close)
         if self._slots.wait_idle(drain):
             with self._finished:
-                self._finished.wait_for(lambda: not self._runs, _SETTLE_SECONDS)
+                self._finished.wait_for(
+                    lambda: not self._runs and not self._taps.owes, _SETTLE_SECONDS
+                )
         self._slots.close()
 
     def up(self) -> None:
@@ -87,6 +90,7 @@ class Consumer:
     def down(self) -> None:
         """See Part. The broker delivers again what was held; who runs it runs on."""
         self._taps.forget()
+        self._look_again()
 
     def _opened(self, channel: Channel) -> None:
         channel.basic_qos(
@@ -147,11 +151,16 @@ class Consumer:
         self._forwarder.forward(run.ticket, onward, then=finish, lost=finish)
 
     def _finish(self, run: Run) -> None:
+        # Together: in between it would seem that all has ended and nothing is to be acknowledged.
         with self._finished:
             self._runs.end(run)
+            self._taps.ack(run.ticket)
             self._finished.notify_all()
-        self._taps.ack(run.ticket)
         self._taps.balance()
+
+    def _look_again(self) -> None:
+        with self._finished:
+            self._finished.notify_all()
 
     def _look_at_holds(self) -> None:
         """Let go of deliveries that are held long.

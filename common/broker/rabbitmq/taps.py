@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from common.broker.rabbitmq.link import Link
 from common.broker.rabbitmq.topology import Channel, queue_name
@@ -17,6 +17,10 @@ _QUIET_SECONDS = 0.02
 
 # Since when the broker knows of a tap that it has not confirmed.
 _UNKNOWN = float("inf")
+
+# A tap without a message, and since when by the monotonic clock: one that was served meanwhile is
+# another.
+Idle: TypeAlias = tuple[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,16 +60,19 @@ class Taps:
         receive: Receive,
         *,
         later: int,
+        settled: Callable[[], None],
     ) -> None:
         """`slots` says how many there are for what we hold; `receive` gets each message.
 
-        Of what we hold, up to `later` is of other queues than the first.
+        Of what we hold, up to `later` is of other queues than the first. `settled` is called when
+        a message has been acknowledged later than `ack` was called.
         """
         self._link = link
         self._queues = tuple(queues)
         self._slots = slots
         self._receive = receive
         self._later = later
+        self._settled = settled
         self._names = itertools.count(1)
         self._channel: Channel = None
         # Consumer tags of taps without a message, and since when the broker knows of them.
@@ -91,13 +98,22 @@ class Taps:
             taps.clear()
 
     def close(self) -> None:
-        """Cancel every tap; what was received stays held until it is acknowledged."""
+        """Cancel every tap; what was received stays held until it is acknowledged.
+
+        Those that hold something, too: acknowledged, each would let one more message through.
+        """
         self._closed = True
+        if self._channel is not None and self._channel.is_open:
+            for ticket in self._held:
+                if ticket.tap is not None:
+                    self._cancel(ticket.tap)
         self.balance()
 
-    def idle(self, queue: Queue) -> frozenset[str]:
+    def idle(self, queue: Queue) -> frozenset[Idle]:
         """Its taps that the broker knows of and has given no message."""
-        return frozenset(tap for tap, since in self._idle[queue].items() if since < _UNKNOWN)
+        # A copy: tests ask on threads of their own.
+        taps = list(self._idle[queue].items())
+        return frozenset(each for each in taps if each[1] < _UNKNOWN)
 
     def holds(self, ticket: Ticket) -> bool:
         """Whether the broker still takes this delivery for ours."""
@@ -114,9 +130,14 @@ class Taps:
         self._held.discard(ticket)
         if self._channel.is_open:
             self._channel.basic_ack(ticket.tag)
-        if ticket.tap is not None:
+        if ticket.tap is not None and not self._closed:
             self._idle[self._queues[0]][ticket.tap] = time.monotonic()
         self.balance()
+
+    @property
+    def owes(self) -> bool:
+        """Whether something that is done with is still to be acknowledged."""
+        return bool(self._done)
 
     def balance(self) -> None:
         """Have as many taps open as slots are free.
@@ -209,3 +230,4 @@ class Taps:
         if ticket in self._done:
             self._done.discard(ticket)
             self.ack(ticket)
+            self._settled()

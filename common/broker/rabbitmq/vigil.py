@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from pika.exceptions import ChannelClosedByBroker
 
 from common.broker.rabbitmq.link import Link
-from common.broker.rabbitmq.taps import Taps
+from common.broker.rabbitmq.taps import Idle, Taps
 from common.broker.rabbitmq.topology import Channel, queue_name
 from common.messages import Queue
 
@@ -20,14 +20,15 @@ from common.messages import Queue
 LOOK_SECONDS = 4.0
 
 # Queues, each with the taps that were idle when it was asked about.
-Asked: TypeAlias = Sequence[tuple[Queue, frozenset[str]]]
+Asked: TypeAlias = Sequence[tuple[Queue, frozenset[Idle]]]
 
 
 class Vigil:
     """Looks at the queues that are consumed, and begins the connection anew when one contradicts us.
 
     It does where it has fewer consumers than we have idle taps, or at two looks in a row messages
-    that wait though one and the same tap of ours was idle all the time.
+    that wait though one and the same tap of ours was idle all the time. Beside a backlog a tap is idle
+    ever again, until the broker has taken in its acknowledgement: so idle since the same moment.
     """
 
     def __init__(self, link: Link, taps: Taps, queues: Sequence[Queue], seconds: float) -> None:
@@ -37,7 +38,7 @@ class Vigil:
         self._queues = tuple(queues)
         self._seconds = seconds
         # Taps that were idle at the last look though messages waited.
-        self._passed_over: dict[Queue, frozenset[str]] = {}
+        self._passed_over: dict[Queue, frozenset[Idle]] = {}
 
     def watch(self) -> None:
         """Look, and go on; on the link's thread."""
@@ -67,7 +68,7 @@ class Vigil:
             queue_name(queue), passive=True, callback=self._link.guarded(answered)
         )
 
-    def _judge(self, queue: Queue, idle: frozenset[str], found: Any) -> None:
+    def _judge(self, queue: Queue, idle: frozenset[Idle], found: Any) -> None:
         """`found` has the queue's messages that wait, and its consumers, everybody's."""
         passed_over = idle if found.message_count else frozenset()
         before = self._passed_over.pop(queue, frozenset())
