@@ -57,6 +57,9 @@ class Periodic:
         # never in a closed loop.
         while not self._stop.wait(self._shortest if pause else 0.0):
             self._called.clear()
+            # Told to end since that look: the call that came with it was the one just cleared.
+            if self._stop.is_set():
+                break
             pause = max(self._try(), self._shortest)
             self._called.wait(pause)
         self._on_end()

@@ -119,5 +119,6 @@ class Hashing:
             problem = problem_with(self._layout, digest, self._examiner.examine(digest, step))
             job.looked_at += 1
             if problem and len(job.findings) < _MOST_FINDINGS:
-                job.findings[digest] = problem
+                # Replaced, not added to: pages go through them meanwhile, on other threads.
+                job.findings = {**job.findings, digest: problem}
         _log.info("verified at the console", target=job.target, damaged=len(job.findings))

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -20,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 # Seconds after which a load balancer has noticed that a frontend is gone, or back.
 _NOTICED = 2.0
+# What a frontend has to say that it serves: nothing else is done meanwhile.
+_PROMPT = 0.5
 _DRAIN = 8.0
 
 UP = "up"
@@ -136,10 +137,11 @@ class Member:
         return 1
 
     def answers(self) -> bool:
-        """Whether a frontend has a worker and listens; of others, whether they are up."""
+        """Whether a frontend has a worker that serves; of others, whether they are up."""
         if self.state != UP:
             return False
-        return self.role != "frontend" or (bool(_children(self.pid)) and _accepts(self.host))
+        # The master listens while there is no worker yet, or one that has died and is still listed.
+        return self.role != "frontend" or _serves(self.host, _PROMPT)
 
     def _disturbed(self) -> None:
         if self.role == "frontend" and self._disturbance is None:
@@ -204,14 +206,7 @@ class Fleet:
 
     def serves(self) -> bool:
         """Whether the load balancer passes on what a frontend answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/v2/")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return _serves(f"127.0.0.1:{self.port}", 5.0)
 
     def close(self) -> None:
         """End everything that still runs, by force."""
@@ -273,13 +268,15 @@ def _loopback() -> str:
     return f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
 
 
-def _accepts(host: str) -> bool:
-    address, _, port = host.partition(":")
+def _serves(host: str, within: float) -> bool:
+    connection = http.client.HTTPConnection(host, timeout=within)
     try:
-        socket.create_connection((address, int(port)), timeout=1).close()
-    except OSError:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
-    return True
+    finally:
+        connection.close()
 
 
 def _children(pid: int) -> list[int]:

@@ -1,7 +1,10 @@
 """A ledger is worth what its judges notice: each of them is shown something wrong."""
 
 import os
+import socket
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +16,14 @@ from common.paths import Layout
 from common.reference import RepositoryName
 from tests.chaos.audit import BOUND, Storage
 from tests.chaos.disturbances import BROKER, FRONTEND, UPSTREAM, Disturbances
+from tests.chaos.fleet import UP, Member
 from tests.chaos.goods import ABSENT, Goods
 from tests.chaos.plan import Plan, short
 from tests.chaos.shoppers import Receipts, Refused, Shopper
+from tests.chaos.vitals import _look
 from tests.parts.counting import Upstream
 from tests.parts.faults import Corrupt, Cut, Fault, Header, Status
+from tests.waiting import until
 
 APP = RepositoryName("library/app")
 CONTENT = b"what the upstream has"
@@ -93,6 +99,27 @@ def test_a_folder_that_was_left_empty_is_found_when_it_is_old(
     assert (storage.leftovers(), storage.overdue()) == ([], [])
     assert storage.age(BOUND + 1) == 0
     assert storage.overdue() == [str(empty)]
+
+
+def test_a_frontend_is_back_when_it_answers_not_when_it_merely_listens(tmp_path: Path) -> None:
+    member = Member("frontend", 1, tmp_path / "config.yml", Disturbances())
+    member.state = UP
+    host, _, port = member.host.partition(":")
+    with socket.create_server((host, int(port))) as listener:
+        assert not member.answers()
+        listener.accept()[0].close()
+        with ThreadPoolExecutor(1) as pool:
+            answers = pool.submit(member.answers)
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                assert answers.result(10)
+
+
+def test_a_process_that_has_ended_and_is_not_waited_for_needs_no_memory(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        until(lambda: "State:\tZ" in Path(f"/proc/{ended.pid}/status").read_text())
+        assert _look([ended.pid]).rss == 0
 
 
 PATH = "/v2/library/app/blobs/sha256:1"

@@ -67,7 +67,8 @@ def _look(pids: list[int]) -> Sample:
     rss = files = 0
     for pid in pids:
         with open(f"/proc/{pid}/status") as status:
-            line = next(each for each in status if each.startswith("VmRSS"))
+            # Of one that has ended, and is not waited for yet, there is no such line.
+            line = next((each for each in status if each.startswith("VmRSS")), "VmRSS: 0 kB")
         rss += int(line.split()[1]) * _KIB
         files += len(os.listdir(f"/proc/{pid}/fd"))
     return Sample(time.monotonic(), rss, files, len(pids))

@@ -56,6 +56,31 @@ def test_what_is_damaged_is_told_and_what_is_gone_is_not(store: Store) -> None:
     assert not job.is_stopped
 
 
+def test_findings_are_shown_while_there_come_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = [store.add_blob(bytes([number]) * 1000) for number in range(2)]
+    for digest in blobs:
+        with open(store.layout.blob(digest), "r+b") as file:
+            file.write(b"y")
+    turns, examine = threading.Semaphore(1), Examiner.examine
+
+    def in_turn(self: Examiner, digest: Digest, step: object) -> Verdict:
+        assert turns.acquire(timeout=20)
+        return examine(self, digest, step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Examiner, "examine", in_turn)
+    jobs = Hashing(store.layout)
+    jobs.add("both", blobs, "ada")
+    (job,) = jobs.jobs()
+    until(lambda: job.findings)
+    shown = iter(job.findings.items())
+    turns.release()
+    until(lambda: job.ended is not None)
+    assert [digest for digest, _ in shown] == blobs[:1]
+    assert list(job.findings) == blobs
+
+
 def test_one_that_is_stopped_reads_no_further(store: Store, held: threading.Event) -> None:
     blobs = [store.add_blob(bytes([number])) for number in range(3)]
     jobs = Hashing(store.layout)

@@ -34,7 +34,7 @@ def test_a_role_told_to_end_as_soon_as_it_listens_to_signals_ends_in_order(
     )
     argv = [sys.executable, "-P", "-m", "entrepot", role, str(config)]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
-        # SIGTERM: Python itself has a handler for SIGINT from its own beginning.
+        # SIGTERM, which comes last: for SIGINT Python itself has a handler from its own beginning.
         until(lambda: catches(process.pid, signal.SIGTERM) or process.poll() is not None, 30)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)

@@ -90,7 +90,7 @@ def test_status_tells_who_is_alive_and_a_download_under_way(
     upstream.fail(f"*/blobs/{layer}", hold)
     warming = [PROGRAM, "warm", "--server", f"http://{running.host}", "app:1"]
     with subprocess.Popen(warming, stdout=subprocess.DEVNULL) as process:
-        until(lambda: any(fill["received"] for fill in said(running.file, "status")["fills"]), 30)
+        until(lambda: _is_under_way(running, layer), 30)
         done = run(running.file, "status")
         hold.release()
         assert process.wait(60) == 0
@@ -99,6 +99,12 @@ def test_status_tells_who_is_alive_and_a_download_under_way(
     assert f"  {layer.hex[:12]} [" in done.stdout
     assert ", library/app" in done.stdout
     until(lambda: not said(running.file, "status")["fills"], 30)
+
+
+def _is_under_way(running: Cluster, layer: Digest) -> bool:
+    """Whether bytes of this very layer have come, and it is known of whom and how many."""
+    fills = [fill for fill in said(running.file, "status")["fills"] if fill["digest"] == layer]
+    return any(all(fill[told] for told in ("received", "size", "repositories")) for fill in fills)
 
 
 def test_what_was_evicted_is_gone_at_once_and_comes_back_with_the_next_pull(

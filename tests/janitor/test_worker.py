@@ -200,3 +200,24 @@ def test_work_that_fails_comes_round_again(monkeypatch: pytest.MonkeyPatch) -> N
     stop.set()
     periodic.join(10)
     assert len(calls) == 3
+
+
+def test_work_ends_at_once_though_told_so_between_its_two_looks() -> None:
+    looked = threading.Event()
+
+    class Late(threading.Event):
+        """Who looks at it goes on when he has been called, which is at the end."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            answer = super().wait(timeout)
+            looked.set()
+            until(periodic._called.is_set)
+            return answer
+
+    stop = Late()
+    periodic = Periodic("work", lambda: 3600.0, stop)
+    periodic.start()
+    assert looked.wait(20)
+    stop.set()
+    periodic.join(20)
+    assert not periodic._thread.is_alive()

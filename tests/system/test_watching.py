@@ -54,7 +54,8 @@ def _started(
             readonly=str(readonly).lower(),
         )
     )
-    (folder / "root").mkdir()
+    (folder / "share").mkdir()
+    (folder / "root").symlink_to("share")
     elsewhere = [{}, *[{"REGISTRY_HTTP_DEBUG_ADDR": ""}] * len(roles)]
     processes = [
         Process([".venv/bin/entrepot", role, str(file)], log=log, env=variables)
@@ -73,13 +74,14 @@ def test_every_role_can_be_asked_how_it_is(tmp_path: Path, role: str) -> None:
         until(lambda: _ask(debug, "/debug/ready")[0] == 200, 30, f"{role}; {log.read_text()}")
         assert _ask(debug, "/debug/health") == (200, {})
         assert _ask(debug, "/debug/live") == (200, {"alive": True})
-        # As a share that went away, and whose place nobody can fill with a folder of his own.
-        (tmp_path / "root").rename(tmp_path / "away")
-        (tmp_path / "root").touch()
+        # As a share that went away, and whose place nobody can fill with a folder of his own. Each
+        # time in one step: who found nothing there would make one.
+        (tmp_path / "nothing").touch()
+        (tmp_path / "nothing").rename(tmp_path / "root")
         until(lambda: _ask(debug, "/debug/ready")[0] == 503, 30, "the loss to be noticed")
         assert _ask(debug, "/debug/live")[0] == 200
-        (tmp_path / "root").unlink()
-        (tmp_path / "away").rename(tmp_path / "root")
+        (tmp_path / "mounted").symlink_to("share")
+        (tmp_path / "mounted").rename(tmp_path / "root")
 
 
 def test_a_request_has_one_name_in_all_logs(tmp_path: Path, upstream: Upstream) -> None:
