@@ -93,4 +93,4 @@ class Keeper:
             limiting.hurry()
 
         broker.subscribe(hear, on_gap=surveying.hurry)
-        return [surveying, limiting]
+        return [surveying, limiting, Periodic("limit's heartbeat", limit.beat, stop)]

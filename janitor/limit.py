@@ -11,7 +11,9 @@ that machines share they keep their grace, and take up space beside `maxsize` un
 """
 
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from common import filesystem, logs
@@ -80,25 +82,37 @@ class SizeLimit:
         self._is_adopted = is_adopted
         self._is_local = is_local
         self._allotments = Allotments(layout, usage)
+        self._pause = min(_INTERVAL, claims.lease / 4)
         self._claim: Claim | None = None
+        # Of the two threads below, one must not use the claim's file when the other has closed it.
+        self._claiming = threading.Lock()
 
     def __call__(self) -> float:
         """Make room if it is needed; the seconds until the next look."""
-        pause = min(_INTERVAL, self._claims.lease / 4)
         if not self.is_in_charge():
             self._arrivals.forget()
-            return pause
+            return self._pause
         self._arrivals.settle()
         self._allot()
         excess = self.excess()
         if excess <= 0:
-            return pause
+            return self._pause
         # Before all links are known to have references, links would go and their blobs stay.
         if not self._is_adopted():
             return _SOON
         self._make_room(excess)
         self._allot()
-        return pause if self.excess() <= 0 else _SOON
+        return self._pause if self.excess() <= 0 else _SOON
+
+    def beat(self) -> float:
+        """Say, on another thread, that who makes room lives: on a slow disk that takes longer than a
+        lease, and meanwhile fills would wait for nobody. The seconds until the next time.
+        """
+        # What is wrong with the claim, the next look finds.
+        with self._claiming, suppress(LeaseLost, OSError):
+            if self._claim is not None:
+                self._claim.beat()
+        return self._pause
 
     def is_in_charge(self) -> bool:
         """Whether it is this janitor that keeps the limit: one of all, for as long as it lives.
@@ -106,18 +120,24 @@ class SizeLimit:
         Each knows what it has removed itself. Were they to take turns, every one of them would
         remove as much as had arrived.
         """
-        if self._claim is not None:
-            try:
-                self._claim.beat()
-            except LeaseLost:
-                self.close()
-            else:
+        with self._claiming:
+            if self._is_still():
                 return True
-        self._claim = self._claims.acquire(self._layout.limit_claim)
-        if self._claim is None:
-            return False
+            self._claim = self._claims.acquire(self._layout.limit_claim)
+            if self._claim is None:
+                return False
         self._usage.forget()
         self.on_shortage()
+        return True
+
+    def _is_still(self) -> bool:
+        if self._claim is None:
+            return False
+        try:
+            self._claim.beat()
+        except LeaseLost:
+            self._release()
+            return False
         return True
 
     def holds(self) -> bool:
@@ -126,6 +146,10 @@ class SizeLimit:
 
     def close(self) -> None:
         """Leave it to another one."""
+        with self._claiming:
+            self._release()
+
+    def _release(self) -> None:
         claim, self._claim = self._claim, None
         if claim is not None:
             claim.release()
