@@ -19,7 +19,7 @@ from entrepot.signals import Signals
 log = logs.get(__name__)
 
 # A child has the same deadline, and uses it better than we can: it knows what is unfinished.
-_MARGIN = 2.0
+_MARGIN = 3.0
 
 
 class Supervisor:

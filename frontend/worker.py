@@ -54,7 +54,7 @@ _UNSENT = 1024 * 1024
 # What has a worker end.
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
-ENDING_SECONDS = 1
+ENDING_SECONDS = 2
 """What a worker has, after the time to drain, to tell what is still to be told."""
 
 _CODES = {400: "UNSUPPORTED", 414: "NAME_INVALID", 431: "UNSUPPORTED", 503: "TOOMANYREQUESTS"}
