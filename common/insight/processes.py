@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from common import logs, walk
-from common.durable import make_folder, remove_file, unique_name
+from common.durable import remove_file, unique_name, write_fleeting_file
 from common.owner import decode_owner, this_process
 from common.paths import Layout
 
@@ -45,7 +45,7 @@ class Presence:
 
     def __init__(self, layout: Layout, role: str) -> None:
         """Nothing is written before `begin`."""
-        self._folder = layout.processes
+        self._layout = layout
         self._path = f"{layout.processes}/{role}.{unique_name()}"
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
@@ -65,7 +65,7 @@ class Presence:
             {**asdict(this_process()), "host": socket.gethostname(), "since": time.time()}
         ).encode()
         with suppress(OSError):
-            _forget_the_dead(self._folder)
+            _forget_the_dead(self._layout.processes)
         while True:
             self._beat(content)
             if self._ending.wait(_BEAT_SECONDS):
@@ -78,9 +78,12 @@ class Presence:
             try:
                 os.utime(self._path)
             except FileNotFoundError:
-                make_folder(self._folder)
-                with open(self._path, "wb") as file:
-                    file.write(content)
+                write_fleeting_file(
+                    self._path,
+                    content,
+                    temporary=self._layout.temporary,
+                    below=self._layout.own,
+                )
         except OSError as error:
             _log.debug("presence not told", reason=error.strerror)
 

@@ -96,7 +96,8 @@ class Outbox:
             except Exception:  # noqa: BLE001 - what cannot be told must not keep the rest from it
                 _log.exception("notifications broke", endpoint=self.name)
                 self._take_out(batch)
-                self.lost += len(batch)
+                with self._changed:
+                    self.lost += len(batch)
             self._tell_losses()
 
     def _next(self) -> Sequence[Told]:

@@ -57,6 +57,16 @@ def drop_connection(broker: RabbitBroker) -> None:
     until_reconnected(broker, before)
 
 
+def test_one_connection_is_made_though_two_were_due(brokers: Brokers) -> None:
+    broker = rabbit_broker(brokers)
+    link, answered = broker._link, threading.Event()
+    before = link.generation
+    link.call(link._connect)
+    link.call(answered.set)
+    assert answered.wait(10)
+    assert (link.generation, broker.connected) == (before, True)
+
+
 def until_reconnected(broker: RabbitBroker, before: int) -> None:
     """Wait until the broker has another connection than the one of generation `before`."""
     until(lambda: broker._link.generation > before and broker.connected, 30, "another connection")

@@ -154,6 +154,8 @@ class Link:
         if self._closing:
             self._loop.stop()
             return
+        if self._connection is not None:
+            return  # lost twice, as when the loop raises while another try is due: one is enough
         self.generation += 1
         lost = partial(self._lost, self.generation)
         try:

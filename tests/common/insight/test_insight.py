@@ -152,6 +152,17 @@ def test_one_that_was_killed_is_known_to_be_dead_at_once(store: Store) -> None:
     assert not told.is_alive
 
 
+def test_whoever_is_seen_is_seen_whole(store: Store) -> None:
+    os.makedirs(store.layout.processes)
+    for _ in range(100):
+        presence = Presence(store.layout, "fetcher")
+        presence.begin()
+        while not os.listdir(store.layout.processes):
+            pass
+        assert len(processes(store.layout)) == 1
+        presence.end()
+
+
 def test_one_that_has_been_silent_for_long_counts_as_dead_and_is_forgotten(store: Store) -> None:
     folder = Path(store.layout.processes)
     folder.mkdir(parents=True)
