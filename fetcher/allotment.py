@@ -15,7 +15,7 @@ log = logs.get(__name__)
 # How long is waited, in seconds: less than a client's patience, which a fill of the same blob for
 # another repository may have begun to try.
 _PATIENCE = 10.0
-# After waiting that long in vain: nobody is asked to do the same again so soon.
+# After all have waited that long in vain: nobody is asked to do the same again so soon.
 _RESTING = 30.0
 _PAUSE = 0.01
 
@@ -36,6 +36,8 @@ class Allotment:
         self._clock = clock
         self._sleep = sleep
         self._resting_until = float("-inf")
+        # When any fill of this process was seen to have been given its room.
+        self._given_at = float("-inf")
 
     def wait(self, fill: Fill, size: int, go_on: Callable[[], None]) -> None:
         """Return when the fill has room for `size` bytes, or it is no use to wait for it.
@@ -43,17 +45,20 @@ class Allotment:
         `go_on` is called meanwhile: it raises to stop. Of no use it is where nobody keeps the limit,
         or the blob alone is beyond it; and nobody waits for ever.
         """
-        deadline = self._clock() + _PATIENCE
+        begun = self._clock()
         while size <= self._limit and fill.allotted() < size:
             now = self._clock()
             if now < self._resting_until or not self._is_kept():
                 return
-            if now >= deadline:
+            if now >= begun + _PATIENCE:
                 log.warning("no room was made within janitor.maxsize", digest=fill.digest)
-                self._resting_until = now + _RESTING
+                # Where others had theirs meanwhile, room is made, if too slowly for all that comes.
+                if self._given_at < begun:
+                    self._resting_until = now + _RESTING
                 return
             go_on()
             self._sleep(_PAUSE)
+        self._given_at = self._clock()
 
 
 def unlimited() -> Allotment:

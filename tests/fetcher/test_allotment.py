@@ -72,6 +72,23 @@ def test_nobody_waits_for_ever_and_then_not_at_once_again(fill: Fill, clock: Clo
         allotment.wait(fill, 100, _never)
 
 
+def test_where_others_were_given_room_meanwhile_it_is_waited_for_again(
+    fill: Fill, clock: Clock, tmp_path: Path
+) -> None:
+    other = Fill(Layout(str(tmp_path)), Digest.of(b"other"))
+    os.makedirs(other.folder)
+    other.allot(100)
+    allotment = _allotment(clock)
+
+    def others_go_on() -> None:
+        allotment.wait(other, 100, _never)
+
+    begun = clock.now
+    for _ in range(2):
+        allotment.wait(fill, 100, others_go_on)
+    assert clock.now - begun == pytest.approx(20, abs=0.2)
+
+
 def test_who_is_to_stop_stops(fill: Fill, clock: Clock) -> None:
     def stop() -> None:
         raise Stopping

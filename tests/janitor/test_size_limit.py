@@ -431,6 +431,29 @@ def test_no_more_room_is_allotted_than_there_is(house: House) -> None:
     assert [fill.allotted() for fill in fills if fill not in allotted] == [40_000]
 
 
+@pytest.mark.parametrize("seeds", ["abcd", "dcba"])
+def test_room_goes_to_whom_only_that_keeps_waiting_and_of_those_to_who_came_first(
+    house: House, seeds: str
+) -> None:
+    fills = [Fill(house.layout, Digest.of(seed.encode())) for seed in seeds]
+    under_way, first, second, third = fills
+    for start, fill in enumerate(fills):
+        os.makedirs(fill.folder)
+        fill.start(Epoch(1, start), 40_000)
+    for start, fill in enumerate(fills):
+        if fill is not under_way:
+            Path(fill.spool(Epoch(1, start))).write_bytes(bytes(40_000))
+            fill.prove(Epoch(1, start))
+    limit = _limit(house, maxsize=100_000)
+    limit()
+    assert [bool(fill.allotted()) for fill in fills] == [False, True, True, False]
+    for fill in (first, second):
+        fill.clear()
+        os.rmdir(fill.folder)
+    limit()
+    assert (third.allotted(), under_way.allotted()) == (40_000, 40_000)
+
+
 def test_what_is_allotted_is_counted_by_the_janitor_that_comes_next(house: House) -> None:
     first, second = (_begin(house, seed, 60_000) for seed in "ab")
     first.allot(60_000)
