@@ -39,17 +39,13 @@ from frontend.fileparts import FilePart
 from frontend.listening import listen_more
 from frontend.sending import Copying, Sendfile, Sending
 from frontend.undelivered import undelivered
+from frontend.unsent import unsent
 
 # How long a connection may stay open without a first request, in seconds.
 _FIRST_REQUEST = 60.0
 
 # How long an answered connection waits for the rest of the request's body, in seconds.
 _REST_OF_BODY = 5.0
-
-# Bytes the kernel takes from us for a connection beyond what is on its way: by itself it takes 4 MiB
-# for each reader, however slow, and 600 of them put all of a machine's TCP under pressure. Half of
-# this costs a third more CPU per byte of a fast one.
-_UNSENT = 1024 * 1024
 
 # What has a worker end.
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -80,6 +76,8 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     _wastes_body = False
     _at_once: Callable[[bytes], tuple[bytes, bytes] | None] | None = None
     _reads = False  # gunicorn's parser has the beginning of a request
+    _bounded: socket.socket | None = None  # of which the kernel is told how much it is to hold
+    _unsent = 0
     _answered = 0.0  # when a request was last answered at once, by the loop's clock
 
     def connection_made(self, transport: Any) -> None:
@@ -92,10 +90,18 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if connection.family != socket.AF_UNIX:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+                self._bounded = connection
+                self._bound_unsent()
         self._silence = self.worker.loop.call_later(_FIRST_REQUEST, self._close_if_silent)
         if self.worker.nr_conns > self.worker.worker_connections:
             self._make_room()
+
+    def _bound_unsent(self) -> None:
+        most = unsent(self.worker.nr_conns, self.worker.cfg.workers)
+        if most != self._unsent and self._bounded is not None:
+            self._unsent = most
+            with suppress(OSError):  # gone by now
+                self._bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, most)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; the timer would keep it, with all its buffers, for its minute."""
@@ -215,6 +221,7 @@ class Protocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if not isinstance(body, FilePart):
             super()._send_body(body, chunked, last, size)
             return
+        self._bound_unsent()  # there may be more of them, or fewer, than when it was made
         head, self._response_buffer = self._response_buffer or b"", None
         way, flow = None if self._is_ssl else self.worker.way, self._flow_control
         self._sending = Sending(self.transport, body, way, self._sent, paused=flow.write_paused)
