@@ -41,6 +41,9 @@ class Usage:
         self._known: OrderedDict[Digest, None] = OrderedDict()
         self._young = 0.0
         self._arrived = 0
+        # What has gone to the trash since a walk over that began, by its path, and is still there:
+        # the walk may have passed its place, and does not count it.
+        self._condemned: dict[str, int] | None = None
 
     @property
     def blobs(self) -> int | None:
@@ -71,13 +74,16 @@ class Usage:
 
     def count(self, pace: Pace) -> None:
         """Walk all blobs and the trash."""
+        condemned: dict[str, int] = {}
         with self._lock:
             self._young = self._claims.now() - _WRITING
             self._known.clear()
             self._arrived = 0
+            self._condemned = condemned
         trash = sum(self._in_trash(entry, pace) for entry in walk.entries(self._layout.trash))
         with self._lock:
-            self._trash = trash
+            self._trash = trash + sum(condemned.values())
+            self._condemned = None
         blobs = sum(self._walked(digest, pace) for digest in walk.digests(self._layout.blobs))
         with self._lock:
             self._blobs = blobs + self._arrived
@@ -85,9 +91,11 @@ class Usage:
     def _in_trash(self, entry: os.DirEntry[str], pace: Pace) -> int:
         pace.step()
         try:
-            return occupied(entry.stat())
+            size = occupied(entry.stat())
         except FileNotFoundError:
             return 0
+        with self._lock:
+            return 0 if entry.path in (self._condemned or {}) else size
 
     def _walked(self, digest: Digest, pace: Pace) -> int:
         pace.step()
@@ -115,6 +123,8 @@ class Usage:
             size = occupied(os.stat(path))
             with self._lock:
                 self._trash += size
+                if self._condemned is not None:
+                    self._condemned[path] = size
                 if self._blobs is not None:
                     self._blobs -= size
                 # An old one may still be before the walk that runs, or behind it: too high then.
@@ -122,18 +132,23 @@ class Usage:
                     del self._known[digest]
                     self._arrived -= size
 
-    def reprieved(self, digest: Digest) -> None:
-        """A blob has come back from the trash."""
+    def reprieved(self, digest: Digest, path: str) -> None:
+        """A blob has come back from the trash, where it was `path`."""
         if (found := self._look(digest)) is not None:
             with self._lock:
-                self._trash = max(0, self._trash - occupied(found))
+                self._leaves_trash(path, occupied(found))
                 self._know(digest)
                 self._add(occupied(found))
 
-    def removed(self, size: int) -> None:
-        """So many bytes are gone from the trash."""
+    def removed(self, path: str, size: int) -> None:
+        """`path`, of so many bytes, is gone from the trash."""
         with self._lock:
-            self._trash = max(0, self._trash - size)
+            self._leaves_trash(path, size)
+
+    def _leaves_trash(self, path: str, size: int) -> None:
+        self._trash = max(0, self._trash - size)
+        if self._condemned is not None:
+            self._condemned.pop(path, None)
 
     def _know(self, digest: Digest) -> None:
         if len(self._known) >= _MOST_KNOWN:

@@ -15,6 +15,7 @@ from common.messages import FillCommitted, FillStarted, Kind
 from common.reference import RepositoryName, Tag
 from common.seals import Seal, read_seal, write_seal
 from common.walk import digests as all_digests
+from common.walk import entries as all_entries
 from janitor import candidates, ranking, usage
 from janitor.arrivals import Arrivals
 from janitor.candidates import Candidate
@@ -308,6 +309,29 @@ def test_what_a_walk_and_an_event_both_tell_of_is_counted_once(
     house.usage.count(house.pace())
     assert house.usage.blobs == _size(house, early) + _size(house, late)
     assert house.usage.trash == _size_of(house, gone)
+
+
+def test_what_goes_to_the_trash_behind_a_walk_over_it_is_counted_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the walk saw it or not, and when it is removed before the walk is over."""
+    seen, missed, removed = (house.fill("app", content_of(seed)) for seed in "abc")
+    _survey(house)
+
+    def condemn(digest: Digest) -> None:
+        house.links.remove(Kind.LAYER, _APP, digest)
+        assert house.vacuum.condemn_unreferenced(digest)
+
+    def condemning(folder: str) -> Iterator[os.DirEntry[str]]:
+        condemn(removed)
+        house.trash.make_room(1)
+        condemn(seen)
+        yield from all_entries(folder)
+        condemn(missed)
+
+    monkeypatch.setattr("janitor.usage.walk.entries", condemning)
+    house.usage.count(house.pace())
+    assert house.usage.trash == _size_of(house, seen) + _size_of(house, missed)
 
 
 def test_no_more_blobs_are_remembered_than_memory_is_to_hold(
