@@ -65,6 +65,8 @@ class HtpasswdScheme:
         if self._file.version != self._version:
             self._version = self._file.version
             self._memory.forget()
+            # What runs is held against the file as it was: nobody who comes now is to join it.
+            self._running.clear()
         if users is None:
             raise CannotTell
         return users
@@ -89,7 +91,8 @@ class HtpasswdScheme:
             raise CannotTell from None
 
     def _forget(self, key: bytes, task: asyncio.Task[_Finding]) -> None:
-        del self._running[key]
+        if self._running.get(key) is task:
+            del self._running[key]
         # Looked at, in case that everybody who waited for it has hung up.
         if not task.cancelled():
             task.exception()
