@@ -81,7 +81,8 @@ class HtpasswdScheme:
             client = self._callers.current()
             if not self._attempts.begin(client):
                 raise TooManyAttempts
-            running = asyncio.ensure_future(self._compare(key, *credentials, client, users))
+            comparing = self._compare(key, *credentials, client, users, self._version)
+            running = asyncio.ensure_future(comparing)
             self._running[key] = running
             running.add_done_callback(lambda task: self._forget(key, task))
         try:
@@ -98,9 +99,16 @@ class HtpasswdScheme:
             task.exception()
 
     async def _compare(
-        self, key: bytes, user: bytes, password: bytes, client: str, users: Users
+        self,
+        key: bytes,
+        user: bytes,
+        password: bytes,
+        client: str,
+        users: Users,
+        version: int,
     ) -> _Finding:
-        version, is_right = self._version, True
+        # `version` is that of `users`: when this begins to run there may be another.
+        is_right = True
         try:
             matches = await self._hashing.matches(password, users.hash_of(user))
             is_right = matches and user in users.hashes

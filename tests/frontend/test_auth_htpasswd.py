@@ -169,6 +169,28 @@ def test_who_comes_after_a_change_is_held_against_the_new_file(
     asyncio.run(run())
 
 
+def test_what_was_found_in_a_file_is_not_remembered_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the file changes in the very turn in which the comparison begins."""
+    monkeypatch.setattr(passwords, "_LOOK_EVERY", 0.0)
+    file = htpasswd(tmp_path / "htpasswd", {"alice": "wonderland"})
+    shown = {"Authorization": basic("alice", "wonderland")}
+
+    async def run() -> None:
+        scheme = HtpasswdScheme(Htpasswd(realm="r", path=file), Callers())
+        before = asyncio.create_task(scheme.admit(create_asgi_req(headers=shown), ()))
+        await asyncio.sleep(0)  # it has asked for the comparison, which has not begun
+        htpasswd(tmp_path / "htpasswd", {"bob": "wonderland"})
+        with pytest.raises(Refused):
+            await scheme.admit(create_asgi_req(headers={"Authorization": "Basic"}), ())
+        assert await before == "alice"
+        with pytest.raises(Refused):
+            await scheme.admit(create_asgi_req(headers=shown), ())
+
+    asyncio.run(run())
+
+
 def test_many_connections_of_one_client_cost_one_comparison(tmp_path: Path) -> None:
     file = htpasswd(tmp_path / "htpasswd", {"ci": "secret"}, cost=14)
     with stage(tmp_path / "root", auth={"htpasswd": {"realm": "r", "path": file}}) as front:
