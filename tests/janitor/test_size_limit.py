@@ -311,27 +311,37 @@ def test_what_a_walk_and_an_event_both_tell_of_is_counted_once(
     assert house.usage.trash == _size_of(house, gone)
 
 
-def test_what_goes_to_the_trash_behind_a_walk_over_it_is_counted_once(
-    house: House, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", [10, 0])
+def test_what_comes_to_the_trash_and_goes_while_that_is_walked_over_is_counted_right(
+    house: House, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    """Whether the walk saw it or not, and when it is removed before the walk is over."""
-    seen, missed, removed = (house.fill("app", content_of(seed)) for seed in "abc")
+    """Whether the walk has seen it or not; too much of it counts where memory does not hold it."""
+    brief, seen, missed = (house.fill("app", content_of(seed)) for seed in "abc")
     _survey(house)
+    monkeypatch.setattr(usage, "_MOST_KNOWN", most)
 
     def condemn(digest: Digest) -> None:
         house.links.remove(Kind.LAYER, _APP, digest)
         assert house.vacuum.condemn_unreferenced(digest)
 
-    def condemning(folder: str) -> Iterator[os.DirEntry[str]]:
-        condemn(removed)
+    def changing(folder: str) -> Iterator[os.DirEntry[str]]:
+        condemn(brief)
         house.trash.make_room(1)
         condemn(seen)
         yield from all_entries(folder)
         condemn(missed)
 
-    monkeypatch.setattr("janitor.usage.walk.entries", condemning)
+    def emptying(folder: str) -> Iterator[os.DirEntry[str]]:
+        yield from all_entries(folder)
+        house.trash.make_room(_MUCH)
+
+    monkeypatch.setattr("janitor.usage.walk.entries", changing)
     house.usage.count(house.pace())
-    assert house.usage.trash == _size_of(house, seen) + _size_of(house, missed)
+    there = sum(_size_of(house, digest) for digest in (seen, missed))
+    assert house.usage.trash == there
+    monkeypatch.setattr("janitor.usage.walk.entries", emptying)
+    house.usage.count(house.pace())
+    assert house.usage.trash == (0 if most else there)
 
 
 def test_no_more_blobs_are_remembered_than_memory_is_to_hold(
