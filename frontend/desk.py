@@ -122,16 +122,19 @@ class Desk:
         Waits up to `patience` seconds. Raises UpstreamError when the job failed,
         BrokerUnavailable or OutOfPatience when the time is over, Crowded when too many wait.
         """
-        deadline = asyncio.get_running_loop().time() + patience
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + patience
         with self._limits.place(job.source.upstream) as place:
             while (errand := self._join(job, place)) is None:
                 found = await look(None)
                 if found is not None:
                     return found
-                left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
+                begun = clock()
+                pause = min(deadline - begun, POLL)
+                if pause <= 0:
                     raise Crowded("too many requests of this client wait already")
-                await place.news(min(left, POLL))
+                await place.news(pause)
+                deadline += _stood_still(clock() - begun - pause)
             return await self._wait(errand, look, deadline)
 
     async def _wait(self, errand: Errand, look: Look[_T], deadline: float) -> _T:
@@ -151,10 +154,7 @@ class Desk:
                 if pause <= 0:
                     raise _given_up(errand)
                 await asyncio.wait({news}, timeout=pause)
-                # While this process was stopped, or starved, it did not wait: what came meanwhile
-                # may have gone again.
-                late = clock() - begun - pause
-                deadline += late if late > POLL else 0.0
+                deadline += _stood_still(clock() - begun - pause)
         finally:
             self._leave(errand, answered=answered)
 
@@ -283,6 +283,14 @@ class Desk:
         for errand in self._errands.values():
             errand.again.set()
             errand.tell()
+
+
+def _stood_still(late: float) -> float:
+    """The seconds in which this process was stopped, or starved, by how late its time-out came.
+
+    It did not wait then: what came meanwhile may have gone again.
+    """
+    return late if late > POLL else 0.0
 
 
 def _hear_out(published: asyncio.Future[None]) -> None:

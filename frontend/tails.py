@@ -83,6 +83,10 @@ class Tail:
         """Whether nothing more will happen."""
         return self.failed or self.blob is not None
 
+    def keep(self) -> None:
+        """Be there for a stream that is about to begin."""
+        self._used_at = asyncio.get_running_loop().time()
+
     async def news(self) -> None:
         """Wait until more is readable or the fill has ended."""
         if not self.ended and not (self.streams <= _FEW and self._has_grown()):
@@ -138,9 +142,7 @@ class Tail:
             self._used_at = now
         if now - self._used_at <= _LINGER:
             return False
-        self.failed = (
-            True  # for a stream that comes in this very moment: it is cut, and tries again
-        )
+        self.failed = True  # for a stream that took so long to begin: it is cut, and tries again
         return True
 
     def _has_grown(self) -> bool:
@@ -238,6 +240,7 @@ class Tails:
             return None
         known = self._tails.get(job.digest)
         if known is not None and not known[0].ended:
+            known[0].keep()
             return known[0]
         started = fill.started()
         if started is None or not started.size:

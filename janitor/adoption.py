@@ -55,8 +55,14 @@ class Adoption:
     def record(self, begun: float, lives: Mapping[str, float | None]) -> None:
         """Note that a walk that began at `begun` has seen everything, under these lives."""
         content = json.dumps({"ttl": dict(lives)}).encode()
-        write_file(self._layout.adopted, content, temporary=self._layout.temporary)
-        os.utime(self._layout.adopted, (begun, begun))
+        # Stamped before it is there: for a moment it would tell another janitor, which started while
+        # we walked, of a walk that began after that.
+        write_file(
+            self._layout.adopted,
+            content,
+            temporary=self._layout.temporary,
+            prepare=lambda fd: os.utime(fd, (begun, begun)),
+        )
 
     def take_in(self, kind: Kind, repository: RepositoryName, digest: Digest) -> bool:
         """Whether the link was new to us and has now been taken in."""

@@ -91,8 +91,12 @@ class Scrub:
             _log.info("scrub interrupted")
             return
         self._empty_quarantine()
-        write_file(self._layout.scrubbed, b"", temporary=self._layout.temporary)
-        os.utime(self._layout.scrubbed, (begun, begun))
+        write_file(
+            self._layout.scrubbed,
+            b"",
+            temporary=self._layout.temporary,
+            prepare=lambda fd: os.utime(fd, (begun, begun)),
+        )
         if found.total():
             tally = {verdict.value: count for verdict, count in found.items()}
             _log.info("scrub finished", **tally)

@@ -87,6 +87,6 @@ class Trash:
             return 0
         if not remove_file(condemned.path):
             return 0
-        self._usage.removed(size)
+        self._usage.removed(condemned.path, size)
         _log.info("blob removed", digest=condemned.digest)
         return size

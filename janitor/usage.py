@@ -22,7 +22,8 @@ from janitor.pace import Pace
 # Seconds. A blob written longer ago than this, when a walk began, had its name by then.
 _WRITING = 600.0
 
-# Young blobs that are remembered as counted. One that is forgotten may be counted twice.
+# Young blobs that are remembered as counted, and what lies in the trash while that is. A blob that is
+# forgotten may be counted twice.
 _MOST_KNOWN = 100_000
 
 
@@ -41,6 +42,9 @@ class Usage:
         self._known: OrderedDict[Digest, None] = OrderedDict()
         self._young = 0.0
         self._arrived = 0
+        # While the trash is walked over: what is in it, by its path. What comes meanwhile and what
+        # goes is known, whether the walk has passed its place or not.
+        self._found: dict[str, int] | None = None
 
     @property
     def blobs(self) -> int | None:
@@ -71,23 +75,30 @@ class Usage:
 
     def count(self, pace: Pace) -> None:
         """Walk all blobs and the trash."""
+        found: dict[str, int] = {}
         with self._lock:
             self._young = self._claims.now() - _WRITING
             self._known.clear()
             self._arrived = 0
-        trash = sum(self._in_trash(entry, pace) for entry in walk.entries(self._layout.trash))
+            self._found = found
+        more = sum(self._find(entry, found, pace) for entry in walk.entries(self._layout.trash))
         with self._lock:
-            self._trash = trash
+            self._trash = sum(found.values()) + more
+            self._found = None
         blobs = sum(self._walked(digest, pace) for digest in walk.digests(self._layout.blobs))
         with self._lock:
             self._blobs = blobs + self._arrived
 
-    def _in_trash(self, entry: os.DirEntry[str], pace: Pace) -> int:
+    def _find(self, entry: os.DirEntry[str], found: dict[str, int], pace: Pace) -> int:
+        """Bytes in the trash that there is no room for in `found`."""
         pace.step()
-        try:
-            return occupied(entry.stat())
-        except FileNotFoundError:
-            return 0
+        # Looked at within the lock: whoever removes it says so after that, or before our look.
+        with self._lock, suppress(FileNotFoundError):
+            size = occupied(entry.stat())
+            if entry.path not in found and len(found) >= _MOST_KNOWN:
+                return size
+            found[entry.path] = size
+        return 0
 
     def _walked(self, digest: Digest, pace: Pace) -> int:
         pace.step()
@@ -115,6 +126,8 @@ class Usage:
             size = occupied(os.stat(path))
             with self._lock:
                 self._trash += size
+                if self._found is not None:
+                    self._found[path] = size
                 if self._blobs is not None:
                     self._blobs -= size
                 # An old one may still be before the walk that runs, or behind it: too high then.
@@ -122,18 +135,23 @@ class Usage:
                     del self._known[digest]
                     self._arrived -= size
 
-    def reprieved(self, digest: Digest) -> None:
-        """A blob has come back from the trash."""
+    def reprieved(self, digest: Digest, path: str) -> None:
+        """A blob has come back from the trash, where it was `path`."""
         if (found := self._look(digest)) is not None:
             with self._lock:
-                self._trash = max(0, self._trash - occupied(found))
+                self._leaves_trash(path, occupied(found))
                 self._know(digest)
                 self._add(occupied(found))
 
-    def removed(self, size: int) -> None:
-        """So many bytes are gone from the trash."""
+    def removed(self, path: str, size: int) -> None:
+        """`path`, of so many bytes, is gone from the trash."""
         with self._lock:
-            self._trash = max(0, self._trash - size)
+            self._leaves_trash(path, size)
+
+    def _leaves_trash(self, path: str, size: int) -> None:
+        self._trash = max(0, self._trash - size)
+        if self._found is not None:
+            self._found.pop(path, None)
 
     def _know(self, digest: Digest) -> None:
         if len(self._known) >= _MOST_KNOWN:

@@ -110,7 +110,7 @@ class Vacuum:
 
     def _reprieve(self, path: str, digest: Digest) -> None:
         self._blobs.reprieve(path, digest)
-        self._usage.reprieved(digest)
+        self._usage.reprieved(digest, path)
 
     def is_wanted(self, digest: Digest) -> bool:
         """Whether a repository has a link to the blob or has lately announced one.

@@ -65,6 +65,8 @@ class HtpasswdScheme:
         if self._file.version != self._version:
             self._version = self._file.version
             self._memory.forget()
+            # What runs is held against the file as it was: nobody who comes now is to join it.
+            self._running.clear()
         if users is None:
             raise CannotTell
         return users
@@ -79,7 +81,8 @@ class HtpasswdScheme:
             client = self._callers.current()
             if not self._attempts.begin(client):
                 raise TooManyAttempts
-            running = asyncio.ensure_future(self._compare(key, *credentials, client, users))
+            comparing = self._compare(key, *credentials, client, users, self._version)
+            running = asyncio.ensure_future(comparing)
             self._running[key] = running
             running.add_done_callback(lambda task: self._forget(key, task))
         try:
@@ -89,15 +92,23 @@ class HtpasswdScheme:
             raise CannotTell from None
 
     def _forget(self, key: bytes, task: asyncio.Task[_Finding]) -> None:
-        del self._running[key]
+        if self._running.get(key) is task:
+            del self._running[key]
         # Looked at, in case that everybody who waited for it has hung up.
         if not task.cancelled():
             task.exception()
 
     async def _compare(
-        self, key: bytes, user: bytes, password: bytes, client: str, users: Users
+        self,
+        key: bytes,
+        user: bytes,
+        password: bytes,
+        client: str,
+        users: Users,
+        version: int,
     ) -> _Finding:
-        version, is_right = self._version, True
+        # `version` is that of `users`: when this begins to run there may be another.
+        is_right = True
         try:
             matches = await self._hashing.matches(password, users.hash_of(user))
             is_right = matches and user in users.hashes

@@ -1,5 +1,6 @@
 """Names and passwords: who comes in, what it costs, and what a flood of wrong ones does."""
 
+import asyncio
 import base64
 import json
 import os
@@ -10,12 +11,18 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from falcon.testing import create_asgi_req
 
+from common.config.auth import Htpasswd
 from common.digest import Digest
 from common.errors import ConfigError
+from frontend.auth import passwords
+from frontend.auth.access import Refused
 from frontend.auth.attempts import Attempts
+from frontend.auth.htpasswd import HtpasswdScheme
 from frontend.auth.passwords import read
 from frontend.auth.remembering import Memory
+from frontend.callers import Callers
 from tests.frontend.authenticating import htpasswd, write
 from tests.frontend.stage import Answer, Stage, stage
 from tests.parts.credentials import basic
@@ -128,6 +135,60 @@ def test_a_new_file_holds_within_seconds(tmp_path: Path) -> None:
         until(lambda: ask(front, "/v2/", "bob", "stays").status == 503, 10, "nobody to get in")
         htpasswd(tmp_path / "htpasswd", {"alice": "new"})
         until(lambda: ask(front, "/v2/", "alice", "new").status == 200, 10, "alice to be back")
+
+
+def test_who_comes_after_a_change_is_held_against_the_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the same is compared at this moment, for one who came before."""
+    monkeypatch.setattr(passwords, "_LOOK_EVERY", 0.0)
+    file = htpasswd(tmp_path / "htpasswd", {"alice": "wonderland"})
+    shown = {"Authorization": basic("alice", "wonderland")}
+
+    async def run() -> None:
+        scheme = HtpasswdScheme(Htpasswd(realm="r", path=file), Callers())
+        compares, goes_on = asyncio.Event(), asyncio.Event()
+        matches = scheme._hashing.matches
+
+        async def slowly(password: bytes, hashed: bytes) -> bool:
+            compares.set()
+            await goes_on.wait()
+            return await matches(password, hashed)
+
+        monkeypatch.setattr(scheme._hashing, "matches", slowly)
+        before = asyncio.create_task(scheme.admit(create_asgi_req(headers=shown), ()))
+        await compares.wait()
+        htpasswd(tmp_path / "htpasswd", {"bob": "wonderland"})
+        after = asyncio.create_task(scheme.admit(create_asgi_req(headers=shown), ()))
+        await asyncio.sleep(0)  # it has looked at the file then
+        goes_on.set()
+        assert await before == "alice"
+        with pytest.raises(Refused):
+            await after
+
+    asyncio.run(run())
+
+
+def test_what_was_found_in_a_file_is_not_remembered_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the file changes in the very turn in which the comparison begins."""
+    monkeypatch.setattr(passwords, "_LOOK_EVERY", 0.0)
+    file = htpasswd(tmp_path / "htpasswd", {"alice": "wonderland"})
+    shown = {"Authorization": basic("alice", "wonderland")}
+
+    async def run() -> None:
+        scheme = HtpasswdScheme(Htpasswd(realm="r", path=file), Callers())
+        before = asyncio.create_task(scheme.admit(create_asgi_req(headers=shown), ()))
+        await asyncio.sleep(0)  # it has asked for the comparison, which has not begun
+        htpasswd(tmp_path / "htpasswd", {"bob": "wonderland"})
+        with pytest.raises(Refused):
+            await scheme.admit(create_asgi_req(headers={"Authorization": "Basic"}), ())
+        assert await before == "alice"
+        with pytest.raises(Refused):
+            await scheme.admit(create_asgi_req(headers=shown), ())
+
+    asyncio.run(run())
 
 
 def test_many_connections_of_one_client_cost_one_comparison(tmp_path: Path) -> None:

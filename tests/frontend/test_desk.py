@@ -162,6 +162,33 @@ async def when_done(done: FillCommitted | None) -> FillCommitted | None:
     return done
 
 
+def test_who_stands_in_line_for_longer_than_its_patience_as_the_process_was_stopped_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(desk, "POLL", 0.1)
+    broker = Listening()
+    other = ListTags(source=Source("", RepositoryName("library/other")))
+
+    async def ask() -> FillCommitted:
+        waiting = Desk(broker, Limits(Callers(()), places=4, jobs_per_client=1))
+        waiting.open()
+        first = asyncio.create_task(waiting.fulfil(JOB, when_done, patience=60))
+        await asyncio.wait_for(broker.published.get(), 30)
+        client = asyncio.create_task(waiting.fulfil(other, when_done, patience=5))
+        await asyncio.sleep(0)  # it stands in line then
+        time.sleep(5.5)  # noqa: ASYNC251 - the loop is to stand still, as with SIGSTOP
+        for _ in range(10):  # turns of the loop: it has looked again then
+            await asyncio.sleep(0)
+        assert not client.done()
+        broker.tell(FillCommitted(key=JOB.key))
+        await first
+        await asyncio.wait_for(broker.published.get(), 30)
+        broker.tell(FillCommitted(key=other.key))
+        return await client
+
+    assert asyncio.run(ask()).key == other.key
+
+
 def test_it_can_be_told_how_many_wait_for_a_digest() -> None:
     broker = Listening()
     digest = Digest.of(b"layer")

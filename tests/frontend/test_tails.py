@@ -8,12 +8,12 @@ from typing import Any
 
 from common.blobstore import FileBlobStore, OpenBlob
 from common.digest import Digest
-from common.fills import Epoch
+from common.fills import Epoch, Fill
 from common.messages import FetchBlob, FillFailed
 from common.paths import Layout
 from common.reference import RepositoryName
 from common.source import DEFAULT_UPSTREAM, Source
-from frontend.tails import Parts, Tail
+from frontend.tails import Parts, Tail, Tails
 
 SIZE = 1000
 # Seconds in which nothing is to be told.
@@ -94,6 +94,35 @@ async def test_a_spool_that_cannot_be_looked_at_is_the_tails_to_report(
     grow(spool, 10)
     tail.file.close()
     assert not await is_told(tail, BRIEFLY)
+
+
+class Silent:
+    """A desk at which nothing is heard."""
+
+    def watch(self, _digest: Digest, _watcher: Callable[[Any], None]) -> Callable[[], None]:
+        return lambda: None
+
+
+def test_one_that_is_found_when_it_was_about_to_be_forgotten_waits_for_the_stream(
+    tmp_path: Path,
+) -> None:
+    layout, epoch = Layout(str(tmp_path)), Epoch(1, 1)
+    fill = Fill(layout, JOB.digest)
+    fill.admit(JOB.source.stored)
+    fill.start(epoch, SIZE)
+    Path(fill.spool(epoch)).touch()
+    desk: Any = Silent()
+
+    async def run() -> None:
+        nothing: Any = None
+        tails = Tails(Parts(layout, FileBlobStore(layout), nothing, desk))
+        tail = tails.find(JOB)
+        assert tail is not None
+        tail._used_at -= 3600.0
+        assert tails.find(JOB) is tail
+        assert not tail._is_forgotten(asyncio.get_running_loop().time())
+
+    asyncio.run(run())
 
 
 class Committing:

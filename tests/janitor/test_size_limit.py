@@ -15,6 +15,7 @@ from common.messages import FillCommitted, FillStarted, Kind
 from common.reference import RepositoryName, Tag
 from common.seals import Seal, read_seal, write_seal
 from common.walk import digests as all_digests
+from common.walk import entries as all_entries
 from janitor import candidates, ranking, usage
 from janitor.arrivals import Arrivals
 from janitor.candidates import Candidate
@@ -308,6 +309,39 @@ def test_what_a_walk_and_an_event_both_tell_of_is_counted_once(
     house.usage.count(house.pace())
     assert house.usage.blobs == _size(house, early) + _size(house, late)
     assert house.usage.trash == _size_of(house, gone)
+
+
+@pytest.mark.parametrize("most", [10, 0])
+def test_what_comes_to_the_trash_and_goes_while_that_is_walked_over_is_counted_right(
+    house: House, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Whether the walk has seen it or not; too much of it counts where memory does not hold it."""
+    brief, seen, missed = (house.fill("app", content_of(seed)) for seed in "abc")
+    _survey(house)
+    monkeypatch.setattr(usage, "_MOST_KNOWN", most)
+
+    def condemn(digest: Digest) -> None:
+        house.links.remove(Kind.LAYER, _APP, digest)
+        assert house.vacuum.condemn_unreferenced(digest)
+
+    def changing(folder: str) -> Iterator[os.DirEntry[str]]:
+        condemn(brief)
+        house.trash.make_room(1)
+        condemn(seen)
+        yield from all_entries(folder)
+        condemn(missed)
+
+    def emptying(folder: str) -> Iterator[os.DirEntry[str]]:
+        yield from all_entries(folder)
+        house.trash.make_room(_MUCH)
+
+    monkeypatch.setattr("janitor.usage.walk.entries", changing)
+    house.usage.count(house.pace())
+    there = sum(_size_of(house, digest) for digest in (seen, missed))
+    assert house.usage.trash == there
+    monkeypatch.setattr("janitor.usage.walk.entries", emptying)
+    house.usage.count(house.pace())
+    assert house.usage.trash == (0 if most else there)
 
 
 def test_no_more_blobs_are_remembered_than_memory_is_to_hold(

@@ -10,6 +10,7 @@ import pytest
 
 from common.blobstore import FileBlobStore
 from common.digest import Digest
+from common.durable import move_into_place
 from common.links import Links, Reference
 from common.messages import Kind
 from common.paths import Layout
@@ -88,6 +89,25 @@ def test_a_walk_before_this_janitors_time_does_not_count(tmp_path: Path) -> None
     house.adoption.record(house.claims.now() - 10, {})
     house.blobs.put(_DIGEST, _CONTENT)
     assert not house.vacuum.condemn_unreferenced(_DIGEST)
+
+
+def test_a_walk_that_is_recorded_at_this_moment_does_not_count_for_who_came_during_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walking = House(tmp_path, is_adopted=False)
+    begun = walking.claims.now() - 10
+    other = House(tmp_path, is_adopted=False)
+    other.blobs.put(_DIGEST, _CONTENT)
+    condemned: list[bool] = []
+
+    def move(source: str, target: str) -> None:
+        move_into_place(source, target)
+        condemned.append(other.vacuum.condemn_unreferenced(_DIGEST))
+
+    monkeypatch.setattr("common.durable.move_into_place", move)
+    walking.adoption.record(begun, {})
+    assert condemned == [False]
+    assert walking.adoption.last_walk() == pytest.approx(begun, abs=0.001)
 
 
 def test_data_has_its_grace_in_the_trash(house: House) -> None:

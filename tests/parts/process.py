@@ -1,10 +1,12 @@
 """Programs that tests start, and ports for them."""
 
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
@@ -18,11 +20,18 @@ _FIRST, _LAST = 20000, 32000
 # In an order of this run's own. What was given comes again after all others: whoever has it may
 # not listen yet.
 _PORTS = cycle(random.sample(range(_FIRST, _LAST), _LAST - _FIRST))
+# For each port a byte, which the run that has been given it keeps locked to its end: another run on
+# this machine would find it free until its program listens.
+_GIVEN = os.open(
+    f"{tempfile.gettempdir()}/entrepot-ports.{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600
+)
 
 
 def free_port() -> int:
     """A TCP port nobody listens on now, nor was given before."""
     for port in _PORTS:
+        if not _is_ours(port):
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -31,6 +40,14 @@ def free_port() -> int:
                 continue
             return port
     raise AssertionError("there is always another")
+
+
+def _is_ours(port: int) -> bool:
+    try:
+        fcntl.lockf(_GIVEN, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def accepts(port: int) -> bool:

@@ -1,6 +1,8 @@
 """The parts of the tests do what the tests rely on."""
 
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from common.digest import Digest
 from tests.parts.clients import Podman, PullError, Skopeo
 from tests.parts.containerd import Containerd
 from tests.parts.images import ARCHITECTURE, Layout, random_layer
-from tests.parts.process import accepts
+from tests.parts.process import accepts, free_port
 from tests.parts.rabbit import Rabbit
 from tests.parts.registry import Registry
 from tests.waiting import until
@@ -23,6 +25,22 @@ def pushed(registry: Registry, image: Layout) -> str:
     """A reference to the real image, under `parts/real`."""
     image.push("real", registry.host, "parts/real")
     return f"{registry.host}/parts/real:real"
+
+
+_ANOTHER_RUN = """
+import sys
+from tests.parts import process
+
+process._PORTS = iter([int(sys.argv[1])])
+print(process.free_port())
+"""
+
+
+def test_a_port_is_not_given_to_another_run_though_nobody_listens_yet() -> None:
+    argv = [sys.executable, "-c", _ANOTHER_RUN, str(free_port())]
+    another = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (another.stdout, another.returncode) == ("", 1)
+    assert "there is always another" in another.stderr
 
 
 def test_skopeo_pulls_what_was_pushed(pushed: str, image: Layout, tmp_path: Path) -> None:
