@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from common.durable import in_folder, make_folder, remove_file, unique_name
+from common.durable import in_folder, remove_file, unique_name
 from common.errors import LeaseLost
 from common.owner import decode_owner, this_process
 from common.paths import Layout
@@ -165,23 +165,34 @@ class Claims:
         """Whether the holder is dead or silent for too long; None when the claim is gone."""
         try:
             with open(path, "rb") as file:
+                # Before the heartbeat is read: stopped in between, we would take for old what was
+                # new when we read it.
+                now = self.now()
                 owner = decode_owner(file.read())
                 beat = os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None
-        # Far in the future: the clock was set back. A holder that lives puts it right with its
-        # next heartbeat; one that does not would hold the claim until the clock got there.
-        age = self.now() - beat
-        return abs(age) > self.lease or (owner is not None and owner.is_dead())
+        if now - beat > self.lease or (owner is not None and owner.is_dead()):
+            return True
+        # Far in the future: the clock was set back, unless we were stopped. A holder that lives
+        # puts it right with its next heartbeat; one that does not would hold the claim until the
+        # clock got there.
+        return beat - now > self.lease and beat - self.now() > self.lease
 
     def now(self) -> float:
         """The storage's clock in unix seconds: heartbeats are stamped by it, not by ours."""
         try:
             os.utime(self._probe)
-        except FileNotFoundError:
-            make_folder(self._layout.temporary)
-            os.close(os.open(self._probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        return os.stat(self._probe).st_mtime
+            return os.stat(self._probe).st_mtime
+        except FileNotFoundError:  # not made yet, or swept away, perhaps between the two
+            return in_folder(self._layout.temporary, self._new_probe)
+
+    def _new_probe(self) -> float:
+        fd = os.open(self._probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            return os.fstat(fd).st_mtime
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """Leave nothing behind, if storage lets us."""

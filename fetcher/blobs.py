@@ -94,9 +94,10 @@ class BlobStream:
 
     def _in_storage(self, asked: Part) -> Answer | None:
         """Storage's answer; None where there is none, or its signed address has expired."""
-        if not self._storage:
+        address = self._storage  # looked at once: another part may find that it has expired
+        if not address:
             return None
-        answer = self._asking.registry.revisit(self._storage, asked.headers)
+        answer = self._asking.registry.revisit(address, asked.headers)
         if answer.response.status_code not in _EXPIRED:
             return answer
         discard(answer.response, self._asking.registry.new_floor())

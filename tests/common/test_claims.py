@@ -255,6 +255,48 @@ def test_the_clock_leaves_nothing_behind(layout: Layout) -> None:
     claims.close()
 
 
+def test_a_clock_that_is_swept_away_while_it_is_asked_is_made_anew(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, utime = Claims(layout, _LONG), os.utime
+    before = claims.now()
+
+    def swept(path: str) -> None:
+        utime(path)
+        os.unlink(path)
+
+    monkeypatch.setattr("common.claims.os.utime", swept)
+    assert claims.now() >= before
+    claims.close()
+
+
+class _Stopped(Claims):
+    """Stopped for three leases each time it asks for the time, while the holder goes on beating."""
+
+    def __init__(self, layout: Layout, holder: str, *, is_stopped_before: bool) -> None:
+        super().__init__(layout, _LONG)
+        self._holder = holder
+        self._is_stopped_before = is_stopped_before
+        self._clock = time.time()
+
+    def now(self) -> float:
+        asked = self._clock
+        self._clock += 3 * _LONG
+        os.utime(self._holder, (self._clock, self._clock))
+        return self._clock if self._is_stopped_before else asked
+
+
+@pytest.mark.parametrize("is_stopped_before", [True, False], ids=["before", "after"])
+def test_who_was_stopped_while_it_looked_does_not_take_the_holder_for_silent(
+    layout: Layout, folder: str, *, is_stopped_before: bool
+) -> None:
+    claim = _acquired(Claims(layout, _LONG), folder)
+    late = _Stopped(layout, f"{folder}/claim.1", is_stopped_before=is_stopped_before)
+    assert late.acquire(folder) is None
+    claim.check()
+    claim.release()
+
+
 class _ClaimsWithGuests(Claims):
     """Others act between our listing the folder and our reading the claim in it."""
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import socket
 import termios
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -91,6 +92,8 @@ RECORD = 16 * 1024
 OVERHEAD = 22  # RFC 8446, section 5.2: header, type, and the tag of every cipher in use
 # Three records, which a new connection takes before anything of it is read.
 BODY = bytes(range(256)) * (3 * RECORD // 256)
+SENT = 3 * (RECORD + OVERHEAD)
+NO_RECORD = b"this is no record"
 PATIENCE = 5.0
 
 
@@ -98,13 +101,18 @@ PATIENCE = 5.0
 def asked(
     folder: Path, answer: bytes, then: Callable[[Client], None]
 ) -> Iterator[tuple[HTTPResponse, socket.socket]]:
-    """A response over TLS, and the socket it comes by; then its connection is `then`'s."""
+    """A response over TLS, and the socket it comes by; then its connection is `then`'s.
+
+    BODY is sent when the header has been read: nothing of it is in the buffer of that.
+    """
     cafile, context = certificate(folder)
+    has_header = threading.Event()
 
     def script(client: Client) -> None:
         with context.wrap_socket(client.sock, server_side=True) as sock:
             sock.recv(65536)
             sock.sendall(answer)
+            has_header.wait(PATIENCE)
             sock.sendall(BODY)
             client.sock = sock
             then(client)
@@ -116,6 +124,7 @@ def asked(
         sock = connection.sock
         connection.request("GET", "/", preload_content=False)
         response = connection.getresponse()
+        has_header.set()
         try:
             yield response, sock
         finally:
@@ -128,17 +137,16 @@ def arrived(sock: socket.socket) -> int:
     return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), "little")
 
 
-def reads(response: HTTPResponse, count: int) -> bytes:
-    """What so many reads give."""
-    return b"".join(response.read1(1024 * 1024, decode_content=False) for _ in range(count))
+def read_once(response: HTTPResponse) -> bytes:
+    """What one read gives."""
+    return response.read1(1024 * 1024, decode_content=False)
 
 
 def test_all_tls_records_that_have_come_are_read_at_once(tmp_path: Path) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     with asked(tmp_path, head, lambda client: client.stall()) as (response, sock):
-        # A part of it may have come with the header, and a record is never taken by half.
-        until(lambda: arrived(sock) > 2 * RECORD)
-        assert reads(response, 2) == BODY
+        until(lambda: arrived(sock) == SENT)
+        assert read_once(response) == BODY
         assert sock.gettimeout() == PATIENCE
 
 
@@ -146,11 +154,11 @@ def test_what_came_before_a_tls_stream_broke_is_read_and_then_the_break(tmp_path
     head = b"HTTP/1.1 200 OK\r\n\r\n"  # its body ends with the connection
 
     def spoil(client: Client) -> None:
-        os.write(client.sock.fileno(), b"this is no record")
+        os.write(client.sock.fileno(), NO_RECORD)
         client.stall()
 
     with asked(tmp_path, head, spoil) as (response, sock):
-        until(lambda: arrived(sock) > 2 * (RECORD + OVERHEAD))
-        assert reads(response, 2) == BODY
+        until(lambda: arrived(sock) == SENT + len(NO_RECORD))
+        assert read_once(response) == BODY
         with pytest.raises(HTTPError):
-            reads(response, 1)
+            read_once(response)

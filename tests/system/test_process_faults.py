@@ -5,13 +5,14 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from common.digest import Digest
+from common.owner import decode_owner
 from tests.parts.counting import Upstream
 from tests.parts.faults import Throttle
 from tests.parts.folders import names_below
@@ -139,7 +140,7 @@ def test_a_fetcher_that_sleeps_past_its_lease_is_succeeded_and_does_no_harm_when
             sleeper = cache.holder(digest)
             until(lambda: upstream.sent(f"*/blobs/{digest}") > 4 * MEGABYTE, 20, "4 MB")
             os.kill(sleeper.pid, signal.SIGSTOP)
-            until(lambda: is_filled_by_another(cache, digest, sleeper.pid), 40, cache.logs())
+            until(lambda: not holds(cache, digest, sleeper.pid), 40, "a successor")
             os.kill(sleeper.pid, signal.SIGCONT)
             for answer in answers:
                 assert_right(answer.result(60), digest)
@@ -154,8 +155,14 @@ def spools(cache: Cluster) -> list[str]:
     return [name for name in names_below(cache.layout.fills) if name.startswith("spool.")]
 
 
-def is_filled_by_another(cache: Cluster, digest: Digest, pid: int) -> bool:
-    return cache.holder(digest).pid != pid
+def holds(cache: Cluster, digest: Digest, pid: int) -> bool:
+    """Whether a process has the claim of a fill; not once it has been succeeded, however briefly."""
+    for claim in Path(cache.layout.fill(digest)).glob("claim.*"):
+        with suppress(FileNotFoundError):
+            owner = decode_owner(claim.read_bytes())
+            if owner is not None and owner.pid == pid:
+                return True
+    return False
 
 
 @contextmanager
