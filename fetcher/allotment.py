@@ -45,8 +45,10 @@ class Allotment:
         `go_on` is called meanwhile: it raises to stop. Of no use it is where nobody keeps the limit,
         or the blob alone is beyond it; and nobody waits for ever.
         """
+        if size > self._limit:
+            return
         begun = self._clock()
-        while size <= self._limit and fill.allotted() < size:
+        while fill.allotted() < size:
             now = self._clock()
             if now < self._resting_until or not self._is_kept():
                 return

@@ -89,6 +89,12 @@ def test_where_others_were_given_room_meanwhile_it_is_waited_for_again(
     assert clock.now - begun == pytest.approx(20, abs=0.2)
 
 
+def test_one_that_needs_no_leave_says_nothing_about_others(fill: Fill, clock: Clock) -> None:
+    allotment = _allotment(clock)
+    allotment.wait(fill, 100, lambda: allotment.wait(fill, 1001, _never))
+    allotment.wait(fill, 100, _never)
+
+
 def test_who_is_to_stop_stops(fill: Fill, clock: Clock) -> None:
     def stop() -> None:
         raise Stopping
