@@ -8,6 +8,7 @@ removed; so what looks wrong is looked at again, and what is young is not counte
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from common.digest import Digest
@@ -15,7 +16,7 @@ from common.fills import Fill
 from common.links import Links
 from common.messages import Kind
 from common.paths import Layout
-from common.reference import RepositoryName
+from common.reference import RepositoryName, Tag
 from common.tags import Tags
 from janitor import walk
 
@@ -66,18 +67,35 @@ class Inspection:
         for tag in self._tags.names(repository):
             stored = self._tags.read(repository, tag)
             if stored is None:
-                yield Finding(f"{repository}:{tag}", "dangling: it points nowhere")
+                if self._has_been_there(repository, tag):
+                    yield Finding(f"{repository}:{tag}", "dangling: it points nowhere")
             elif not self._links.has(Kind.MANIFEST, repository, stored.digest):
-                yield Finding(f"{repository}:{tag}", "dangling: its manifest is not here")
+                # The tag may have been removed with its manifest, or points to another by now.
+                again = self._tags.read(repository, tag)
+                if again is not None and again.digest == stored.digest:
+                    yield Finding(f"{repository}:{tag}", "dangling: its manifest is not here")
+
+    def _has_been_there(self, repository: RepositoryName, tag: Tag) -> bool:
+        """Whether what is there of a tag is neither just being made nor just being removed."""
+        try:
+            changed = os.stat(self._layout.tag(repository, tag)).st_mtime
+        except FileNotFoundError:
+            return False
+        with suppress(FileNotFoundError):
+            folder = os.path.dirname(self._layout.tag_current(repository, tag))
+            changed = max(changed, os.stat(folder).st_mtime)
+        return time.time() - changed >= self._grace
 
     def _is_orphan(self, digest: Digest) -> bool:
         if bytes.fromhex(digest.hex) in self._linked or self._is_young(digest):
             return False
         references = self._links.references(digest)
-        return not any(
+        is_linked = any(
             self._links.has(reference.kind, reference.repository, digest)
             for reference, _announced in references
         )
+        # Links go before their blob: one that has none may be gone itself by now.
+        return not is_linked and os.path.exists(self._layout.blob(digest))
 
     def _is_young(self, digest: Digest) -> bool:
         # Not by ctime, which changes when the blob is sealed anew.

@@ -46,6 +46,9 @@ class Events:
             text = "Too many watch already."
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, **{"Retry-After": "10"})
         with self._news:
+            if not self._watched[topic]:
+                # Made for whoever watched last: it may have been like that hours ago.
+                self._made.pop(topic, None)
             self._watched[topic] += 1
             self._news.notify_all()
         return Response(content_type="text/event-stream", stream=_Following(self, topic))
@@ -58,7 +61,10 @@ class Events:
         turn = 0
         while time.monotonic() < end:
             with self._news:
-                self._news.wait_for(lambda turn=turn: self._turn != turn, 15.0)  # type: ignore[misc]
+                self._news.wait_for(
+                    lambda turn=turn: self._turn != turn and topic in self._made,  # type: ignore[misc]
+                    15.0,
+                )
                 turn, parts = self._turn, self._made.get(topic, {})
             changed = {name: part for name, part in parts.items() if sent.get(name) != part}
             sent.update(changed)

@@ -34,7 +34,10 @@ class _Stopped(Exception):
 
 @dataclass(slots=True)
 class Job:
-    """One request; `findings` are problems in words, by digest. Sizes in bytes."""
+    """One request; `findings` are problems in words, by digest. Sizes in bytes.
+
+    Who `is_to_stop` may have read everything by then; who `is_stopped` has not.
+    """
 
     number: int
     target: str
@@ -46,6 +49,7 @@ class Job:
     findings: dict[Digest, str] = field(default_factory=dict)
     began: float | None = None
     ended: float | None = None
+    is_to_stop: bool = False
     is_stopped: bool = False
 
 
@@ -83,7 +87,7 @@ class Hashing:
         """End a job that waits or runs; whether there was one."""
         found = [job for job in self.jobs() if job.number == number and job.ended is None]
         for job in found:
-            job.is_stopped = True
+            job.is_to_stop = True
         return bool(found)
 
     def _run(self) -> None:
@@ -111,7 +115,7 @@ class Hashing:
 
         def step(count: int) -> None:
             job.read += count
-            if job.is_stopped:
+            if job.is_to_stop:
                 raise _Stopped
 
         for digest in job.digests:

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
@@ -60,6 +61,29 @@ def test_all_who_watch_are_told_of_one_look(pace: None) -> None:
     for response in responses:
         assert response.stream is not None
         response.stream.close()
+
+
+def test_who_comes_when_nobody_watches_is_told_what_is_and_not_what_was(pace: None) -> None:
+    made, go_on = Made(), threading.Event()
+
+    def waits_at_the_second_look() -> Parts:
+        if made.times:
+            go_on.wait(20)
+        return made()
+
+    events = Events({"x": waits_at_the_second_look})
+    assert b"<p>1</p>" in first_news(events)
+    made.parts["a"] = el("p", "2")
+    threading.Timer(0.2, go_on.set).start()
+    assert b"<p>2</p>" in first_news(events)
+
+
+def first_news(events: Events) -> bytes:
+    """What somebody is told first who then leaves."""
+    response = events.stream("x")
+    assert response.stream is not None
+    with closing(response.stream):
+        return next(piece for piece in opened(response) if b"data: " in piece)
 
 
 def test_beyond_so_many_nobody_is_taken_until_one_leaves(pace: None) -> None:

@@ -96,6 +96,26 @@ def test_one_that_is_stopped_reads_no_further(store: Store, held: threading.Even
     assert not jobs.stop(2)
 
 
+def test_one_that_is_stopped_when_all_was_read_is_done(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = store.add_blob(b"x")
+    examine = Examiner.examine
+
+    def then_stop(self: Examiner, digest: Digest, step: object) -> Verdict:
+        verdict = examine(self, digest, step)  # type: ignore[arg-type]
+        assert jobs.stop(1)
+        return verdict
+
+    monkeypatch.setattr(Examiner, "examine", then_stop)
+    jobs = Hashing(store.layout)
+    jobs.add("all", [blob], "ada")
+    until(lambda: jobs.jobs()[0].ended is not None)
+    (job,) = jobs.jobs()
+    assert job.looked_at == 1
+    assert not job.is_stopped
+
+
 def test_no_more_than_so_many_wait(store: Store, held: threading.Event) -> None:
     digest = store.add_blob(b"x")
     jobs = Hashing(store.layout)

@@ -79,11 +79,18 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     machine = Machine(tmp_path)
     yield machine
-    for pid in machine.left():
-        # The first of them is the supervisor, and takes the others along.
+    # Again and again: one that was started a moment ago may fork while they are looked for.
+    until(lambda: not _killed(machine), 20, "all processes to be gone")
+    machine.process.kill()
+
+
+def _killed(machine: Machine) -> list[int]:
+    """Those that there were, and had to be killed."""
+    left = list(machine.left())
+    for pid in left:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    machine.process.kill()
+    return left
 
 
 def test_a_killed_child_is_started_again(machine: Machine) -> None:
